@@ -1,0 +1,53 @@
+# Every target makes its own virtual environment from nothing but python3 (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ONLY ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint bench soak lock wheel clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+venv: $(VENV)/.ready  ## Make .venv with everything the other targets need
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bearerwatch needs Python 3.11 or newer; say PYTHON=python3.12 make ..." >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(VENV)/.ready  ## The main job, end to end, on one screen (KEEP=1 leaves it running)
+	$(BIN)/bearerwatch demo $(if $(KEEP),--keep)
+
+test: $(VENV)/.ready  ## Lint, then every test
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+lint: $(VENV)/.ready  ## ruff, mypy strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/.bench: $(VENV)/.ready requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(VENV)/.bench  ## Benchmarks beside peers in one run; ONLY=prefix runs those of one prefix
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+soak: $(VENV)/.ready  ## Long runs: fault rounds, fuzzing, load
+	$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
+
+lock:  ## Resolve requirements/*.txt anew (needs uv); no index address is written
+	uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11 pyproject.toml --extra all requirements/dev.in -o requirements/dev.txt
+	uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11 --prerelease allow -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+
+wheel: $(VENV)/.ready  ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps -w dist .
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

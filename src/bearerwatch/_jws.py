@@ -1,0 +1,60 @@
+"""What a JOSE compact serialisation says of itself, unverified (RFC 7515 §7.1, RFC 7516 §7.1)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+__all__ = ["MAX_LENGTH", "Unverified", "header_of", "parse"]
+
+MAX_LENGTH = 16_384
+"""Characters past which a credential is not parsed: no issuer makes such tokens."""
+
+_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)?\Z")
+
+
+class Unverified(NamedTuple):
+    """Header and claims as the token itself states them. Nothing here is established."""
+
+    kind: str
+    """``jwt`` (also for a JWS with another payload) or ``jwe``."""
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    """Empty when the payload is detached, encrypted or not a JSON object."""
+    signing_input: str | None
+    """``header.payload``; ``None`` where a fingerprint has to cover the whole credential."""
+
+
+def _json_object(segment: str) -> dict[str, Any] | None:
+    try:
+        raw = binascii.a2b_base64(segment.replace("-", "+").replace("_", "/") + "==="[: -len(segment) % 4])
+        value = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):  # binascii.Error and msgspec.DecodeError are ValueErrors
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def header_of(segment: str) -> dict[str, Any] | None:
+    """The JOSE header in a base64url *segment*, or ``None`` if it is none."""
+    header = _json_object(segment)
+    return header if header and ("alg" in header or "enc" in header or "typ" in header) else None
+
+
+def parse(token: str) -> Unverified | None:
+    """Read *token* without verifying it; ``None`` when it is no JWS or JWE in compact form."""
+    if len(token) > MAX_LENGTH:
+        return None
+    match = _COMPACT.match(token)
+    if match is None:
+        return None
+    header = header_of(match[1])
+    if header is None:
+        return None
+    if match[4] is not None:
+        return Unverified("jwe", header, {}, None)
+    if not match[2]:  # detached payload (RFC 7515 appendix F): the header alone tells tokens apart too little
+        return Unverified("jwt", header, {}, None)
+    return Unverified("jwt", header, _json_object(match[2]) or {}, f"{match[1]}.{match[2]}")

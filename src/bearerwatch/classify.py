@@ -1,0 +1,237 @@
+"""What a request's credential tells by itself, and what the answer makes of it. Sans-IO.
+
+Nothing here verifies a token: the service does that. This reads what was presented and, with the status
+and challenge of the answer, says which :class:`~bearerwatch.event.Outcome` it was.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from bearerwatch import _jws
+from bearerwatch.context import Decision
+from bearerwatch.event import Outcome
+
+__all__ = ["NOTHING", "Challenge", "Presented", "State", "Verdict", "classify", "present"]
+
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
+_NEXT_SCHEME = re.compile(r",\s*[A-Za-z][A-Za-z0-9-]*\s+\S")
+_PASETO = re.compile(r"v[1-4]\.(?:local|public)\.")
+_PARAM = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.){0,512})"|([^\s,"]{1,128}))')
+_OTHER_SCHEMES = frozenset(
+    [
+        "apikey",
+        "aws4-hmac-sha256",
+        "basic",
+        "concealed",
+        "digest",
+        "gnap",
+        "hoba",
+        "mutual",
+        "negotiate",
+        "ntlm",
+        "privatetoken",
+        "scram-sha-1",
+        "scram-sha-256",
+        "vapid",
+    ]
+)
+"""Schemes that are named in events: the IANA registry's (RFC 9110 §16.4.1) and three in common use."""
+_LEEWAY = 60
+"""Seconds past ``exp`` before letting a token in looks wrong: services allow for clock skew."""
+
+
+class State:
+    """How far a credential got before anybody verified it."""
+
+    NONE = 0
+    """Nothing presented."""
+    OTHER = 1
+    """Credentials of a scheme that carries no bearer token."""
+    BROKEN = 2
+    """Cannot be a token, whoever looks at it."""
+    SUSPECT = 3
+    """Looks like a JWT and is none; if a service takes it all the same, it was an opaque token."""
+    FINE = 4
+
+
+class Presented(NamedTuple):
+    """One credential as read. Everything in it comes from the sender; nothing is established."""
+
+    state: int
+    scheme: str | None = None
+    reason: str | None = None
+    token_kind: str | None = None
+    signing_input: str | None = None
+    alg_none: bool = False
+    expires_at: int | None = None
+    not_before: int | None = None
+    subject: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    scopes: str | None = None
+
+
+NOTHING = Presented(State.NONE)
+
+
+def present(scheme: str | None, credential: str, *, carries_token: bool) -> Presented:
+    """Read *credential*, as sent under *scheme* (lower case; ``None`` when it came without one)."""
+    if scheme is not None and not carries_token:  # an unknown word may be a piece of a token: it is not kept
+        return Presented(State.OTHER, scheme if scheme in _OTHER_SCHEMES else "other", "wrong_scheme")
+    if not credential:
+        return Presented(State.BROKEN, scheme, "empty_token")
+    if len(credential) > _jws.MAX_LENGTH:
+        return Presented(State.BROKEN, scheme, "too_long")
+    if not _TOKEN68.match(credential):
+        several = _NEXT_SCHEME.search(credential) is not None
+        return Presented(State.BROKEN, scheme, "multiple_tokens" if several else "bad_characters")
+    if scheme is None and credential.count(".") < 2:
+        return Presented(State.OTHER, None, "wrong_scheme")
+    reason = "wrong_scheme" if scheme is None else None
+    jws = _jws.parse(credential)
+    if jws is not None:
+        return _read(jws, scheme, reason)
+    if _PASETO.match(credential):
+        return Presented(State.FINE, scheme, reason, "paseto")
+    if credential.count(".") == 2 or credential.startswith("eyJ"):
+        return Presented(State.SUSPECT, scheme, "not_jwt", "opaque")
+    return Presented(State.FINE, scheme, reason, "opaque")
+
+
+def _read(jws: _jws.Unverified, scheme: str | None, reason: str | None) -> Presented:
+    claims = jws.claims
+    alg = jws.header.get("alg")
+    return Presented(
+        State.FINE,
+        scheme,
+        reason,
+        jws.kind,
+        jws.signing_input,
+        jws.kind == "jwt" and isinstance(alg, str) and alg.lower() == "none",
+        _number(claims.get("exp")),
+        _number(claims.get("nbf")),
+        _text(claims.get("sub")),
+        _text(claims.get("iss")),
+        _text(claims.get("client_id")) or _text(claims.get("azp")),
+        _scopes(claims.get("scope", claims.get("scp"))),
+    )
+
+
+def _number(value: Any) -> int | None:
+    """A NumericDate that fits 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -(2**53) < value < 2**53:
+        return None
+    return int(value)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value[:256] if isinstance(value, str) and value else None
+
+
+def _scopes(value: Any) -> str | None:
+    if isinstance(value, list):
+        value = " ".join(item for item in value if isinstance(item, str))
+    return value[:512] if isinstance(value, str) and value else None
+
+
+class Challenge(NamedTuple):
+    """What ``WWW-Authenticate`` says (RFC 6750 §3)."""
+
+    error: str | None = None
+    description: str = ""
+    scope: str | None = None
+
+    @classmethod
+    def parse(cls, header: str | None) -> Challenge:
+        """Read the header; anything unreadable counts as not said."""
+        if not header:
+            return _SILENT
+        params = {m[1].lower(): m[2] if m[2] is not None else m[3] for m in _PARAM.finditer(header[:4096])}
+        return cls(params.get("error"), params.get("error_description", "").lower(), params.get("scope"))
+
+
+_SILENT = Challenge()
+
+
+class Verdict(NamedTuple):
+    """The outcome of one request."""
+
+    outcome: Outcome
+    reason: str | None
+    verified: bool
+    required_scopes: str | None = None
+
+
+def classify(
+    shown: Presented, status: int, challenge_header: str | None, decision: Decision | None, now: float
+) -> Verdict:
+    """Say what became of the token of one request.
+
+    Args:
+        shown: what was presented.
+        status: HTTP status of the answer.
+        challenge_header: ``WWW-Authenticate`` of the answer, if any.
+        decision: what a library or the application itself said; it wins over guesses.
+        now: seconds since 1970, for ``exp`` and ``nbf``.
+    """
+    if decision is not None:
+        return Verdict(decision.outcome, decision.reason, decision.verified, decision.required_scopes)
+    if status == 499:
+        return Verdict(Outcome.ERROR, "client_closed", False)
+    if status >= 500:
+        return Verdict(Outcome.ERROR, None, False)
+    if status == 429:
+        return Verdict(Outcome.THROTTLED, None, False)
+    if status < 400:
+        return _let_in(shown, now)
+    challenge = Challenge.parse(challenge_header)
+    if status in (401, 403):
+        return _refused(shown, status, challenge, now)
+    if challenge.error == "invalid_token":
+        return _refused(shown, 401, challenge, now)
+    if shown.state == State.BROKEN and (status in (400, 422) or challenge.error == "invalid_request"):
+        return Verdict(Outcome.MALFORMED, shown.reason, False)
+    if shown.state == State.SUSPECT and status in (400, 422):  # what Flask-JWT-Extended answers to these
+        return Verdict(Outcome.MALFORMED, shown.reason, False)
+    return _let_in(shown, now)
+
+
+def _let_in(shown: Presented, now: float) -> Verdict:
+    state = shown.state
+    if state in (State.NONE, State.OTHER):
+        return Verdict(Outcome.ANONYMOUS, None, False)
+    if state == State.BROKEN:
+        return Verdict(Outcome.ANONYMOUS, "token_ignored", False)
+    reason = None
+    if shown.alg_none:
+        reason = "alg_none"
+    elif shown.expires_at is not None and shown.expires_at + _LEEWAY < now:
+        reason = "past_exp"
+    return Verdict(Outcome.SUCCESS, reason, False)
+
+
+def _refused(shown: Presented, status: int, challenge: Challenge, now: float) -> Verdict:
+    if challenge.error == "insufficient_scope":
+        return Verdict(Outcome.INSUFFICIENT_SCOPE, None, False, challenge.scope)
+    state = shown.state
+    if state == State.NONE:
+        return Verdict(Outcome.MISSING, None, False)
+    if state == State.OTHER:
+        return Verdict(Outcome.MISSING, shown.reason, False)
+    if state in (State.BROKEN, State.SUSPECT):
+        return Verdict(Outcome.MALFORMED, shown.reason, False)
+    if "revoked" in challenge.description:
+        return Verdict(Outcome.REVOKED, None, False)
+    if shown.alg_none:
+        return Verdict(Outcome.INVALID, "alg_none", False)
+    if "expired" in challenge.description or (shown.expires_at is not None and shown.expires_at <= now):
+        return Verdict(Outcome.EXPIRED, "past_exp", False)
+    if status == 403 and challenge.error != "invalid_token":
+        return Verdict(Outcome.FORBIDDEN, None, False)
+    if shown.not_before is not None and shown.not_before > now + _LEEWAY:
+        return Verdict(Outcome.INVALID, "not_yet_valid", False)
+    return Verdict(Outcome.INVALID, shown.reason, False)

@@ -1,0 +1,154 @@
+"""What is known about the request at hand, and the tokens in flight in this process.
+
+The context is a ContextVar: it follows a request through async tasks. The *live* tokens are process-wide
+on purpose: a ContextVar would not reach a plain thread that logs on the request's behalf.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+from bearerwatch.event import Outcome
+
+__all__ = ["Decision", "RequestContext", "current", "decide", "live", "parse_traceparent", "valid_request_id"]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
+_MAX_LIVE = 10_000
+
+
+class Decision:
+    """What an authentication library, or the application itself, found out about the token."""
+
+    __slots__ = ("client_id", "outcome", "reason", "required_scopes", "scopes", "subject", "verified")
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        *,
+        reason: str | None = None,
+        verified: bool | None = None,
+        subject: str | None = None,
+        client_id: str | None = None,
+        scopes: str | None = None,
+        required_scopes: str | None = None,
+    ) -> None:
+        self.outcome = outcome
+        self.reason = reason
+        self.verified = outcome is Outcome.SUCCESS if verified is None else verified
+        self.subject = subject
+        self.client_id = client_id
+        self.scopes = scopes
+        self.required_scopes = required_scopes
+
+
+class RequestContext:
+    """One request: its ids, and the decision if somebody made one."""
+
+    __slots__ = ("decision", "parent_request_id", "request_id", "token_id", "trace_id")
+
+    def __init__(
+        self,
+        request_id: str,
+        trace_id: str | None = None,
+        parent_request_id: str | None = None,
+        token_id: str | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.trace_id = trace_id
+        self.parent_request_id = parent_request_id
+        self.token_id = token_id
+        self.decision: Decision | None = None
+
+
+current: ContextVar[RequestContext | None] = ContextVar("bearerwatch_request", default=None)
+"""The request being served, or ``None`` outside of one."""
+
+
+def decide(
+    outcome: Outcome | str,
+    *,
+    reason: str | None = None,
+    verified: bool | None = None,
+    subject: str | None = None,
+    client_id: str | None = None,
+    scopes: str | None = None,
+    required_scopes: str | None = None,
+) -> None:
+    """Tell what became of the token of the current request, where the HTTP answer alone cannot.
+
+    The last call wins. Outside of a request it does nothing.
+
+    Args:
+        outcome: an :class:`~bearerwatch.event.Outcome` or its value, such as ``"revoked"``.
+        reason: snake_case; see :data:`bearerwatch.event.REASONS`.
+        verified: whether the token's authenticity was established; by default only for success.
+        subject: who holds the token; recorded as a pseudonym unless configured otherwise.
+        client_id: OAuth client.
+        scopes: space-separated scopes the token has.
+        required_scopes: space-separated scopes the request needs.
+
+    Raises:
+        ValueError: *outcome* is not one of the closed set.
+    """
+    context = current.get()
+    decision = Decision(
+        Outcome(outcome),
+        reason=reason,
+        verified=verified,
+        subject=subject,
+        client_id=client_id,
+        scopes=scopes,
+        required_scopes=required_scopes,
+    )
+    if context is not None:
+        context.decision = decision
+
+
+def valid_request_id(value: str | None) -> str | None:
+    """*value* if it may be logged as a request id (8 to 128 of ``A-Za-z0-9._-``), else ``None``."""
+    return value if value is not None and len(value) <= 128 and _REQUEST_ID.match(value) else None
+
+
+def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
+    """Trace id and parent span id of a W3C ``traceparent`` header; ``(None, None)`` if it is none.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    if value is None or len(value) > 256:
+        return None, None
+    match = _TRACEPARENT.match(value)
+    if match is None or value.startswith("ff") or not match[1].strip("0") or not match[2].strip("0"):
+        return None, None
+    return match[1], match[2]
+
+
+class _Live:
+    """Credentials of the requests in flight. Every operation is one atomic dict operation: no lock."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[object, str] = {}
+
+    def add(self, credential: str) -> object:
+        """Hold *credential* until :meth:`discard` is called with what this returns."""
+        ticket = object()
+        if len(self._held) >= _MAX_LIVE:  # somebody never closes: forget the oldest
+            with suppress(StopIteration, RuntimeError):  # another thread was quicker
+                self._held.pop(next(iter(self._held)), None)
+        self._held[ticket] = credential
+        return ticket
+
+    def discard(self, ticket: Any) -> None:
+        self._held.pop(ticket, None)
+
+    def values(self) -> tuple[str, ...]:
+        return tuple(self._held.values()) if self._held else ()
+
+
+live = _Live()
+"""Tokens the redactor removes wherever they turn up, for as long as their requests last."""

@@ -1,0 +1,27 @@
+"""The Django app: log redaction from the start, and system checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+__all__ = ["BearerwatchConfig"]
+
+
+class BearerwatchConfig(AppConfig):  # type: ignore[misc]
+    """Registers the checks and installs log redaction as soon as Django is set up."""
+
+    name = "bearerwatch.django"
+    label = "bearerwatch"
+    verbose_name = "bearerwatch"
+
+    def ready(self) -> None:
+        """Called by Django once every app is loaded."""
+        from django.core import checks  # noqa: PLC0415 - needs a configured Django
+
+        from bearerwatch.django.checks import check_setup  # noqa: PLC0415
+        from bearerwatch.integrations.django import configured  # noqa: PLC0415
+        from bearerwatch.redact.logging import install_logging  # noqa: PLC0415
+
+        checks.register(check_setup, checks.Tags.security)
+        if configured().get("redact_logs", True):
+            install_logging()

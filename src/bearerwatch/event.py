@@ -1,0 +1,198 @@
+"""The event every part of bearerwatch speaks: one flat, frozen, versioned record.
+
+Names follow RFC 6750/7519 (OAuth, JWT), W3C Trace Context and OpenTelemetry semantic conventions.
+This module is pure data: it imports nothing of bearerwatch.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+__all__ = ["FAILURES", "REASONS", "SCHEMA_VERSION", "AuthEvent", "Kind", "Outcome"]
+
+SCHEMA_VERSION = 1
+"""Version of the wire format. Adding an optional field keeps it; anything else raises it."""
+
+
+class Kind(StrEnum):
+    """What an event is about."""
+
+    AUTH = "auth"
+    """One request and what became of its token."""
+    LEAK = "leak"
+    """Redaction kept a token out of a log."""
+    HEARTBEAT = "heartbeat"
+    """A process is alive; ``detail`` holds its counters."""
+    AUDIT = "audit"
+    """Somebody did something in bearerwatch itself."""
+
+
+class Outcome(StrEnum):
+    """What became of the token of one request. A closed set."""
+
+    SUCCESS = "success"
+    """A token was presented and the request was let in."""
+    ANONYMOUS = "anonymous"
+    """No token, and let in: a public route or health check. Never a failure."""
+    MISSING = "missing"
+    """No token where one is required."""
+    MALFORMED = "malformed"
+    """Something was presented that cannot be a token."""
+    INVALID = "invalid"
+    """A well-formed token was refused."""
+    EXPIRED = "expired"
+    """A token past its ``exp`` was refused."""
+    REVOKED = "revoked"
+    """A token that had been withdrawn was refused."""
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    """A good token without the scope this request needs (RFC 6750 §3.1)."""
+    FORBIDDEN = "forbidden"
+    """A good token whose holder may not do this."""
+    THROTTLED = "throttled"
+    """Refused for its rate (429)."""
+    ERROR = "error"
+    """The service failed (5xx)."""
+
+
+FAILURES: frozenset[Outcome] = frozenset(
+    {
+        Outcome.MISSING,
+        Outcome.MALFORMED,
+        Outcome.INVALID,
+        Outcome.EXPIRED,
+        Outcome.REVOKED,
+        Outcome.INSUFFICIENT_SCOPE,
+        Outcome.FORBIDDEN,
+        Outcome.THROTTLED,
+        Outcome.ERROR,
+    }
+)
+"""Outcomes that are not a request let in. They are logged as WARNING."""
+
+REASONS: dict[str, str] = {
+    "alg_none": "The JWT header says alg=none (RFC 8725 §3.2).",
+    "alg_not_allowed": "The JWT header names an algorithm the service does not allow.",
+    "bad_signature": "The signature does not verify.",
+    "empty_token": "A scheme without a credential, such as 'Authorization: Bearer'.",
+    "client_closed": "The connection ended before there was an answer (status 499, as nginx has it).",
+    "exception": "The application raised; the status is what its server answers then.",
+    "function_forbidden": "The holder may not call this function at all.",
+    "inactive": "Introspection says the token is not active (RFC 7662 §2.2).",
+    "multiple_tokens": "More than one token in one request (RFC 6750 §2).",
+    "not_jwt": "Looks like a JWT but its header is not base64url-encoded JSON.",
+    "not_yet_valid": "The JWT's nbf lies in the future (RFC 7519 §4.1.5).",
+    "object_forbidden": "The holder may not touch this object.",
+    "past_exp": "The JWT's exp has passed (RFC 7519 §4.1.4).",
+    "query_token": "The token came in the query string, where logs and Referer see it (RFC 9700 §2.4).",
+    "token_ignored": "Something malformed was presented and the request was let in all the same.",
+    "too_long": "The credential is longer than any token the service would issue.",
+    "unknown_kid": "No key is known by the JWT's kid.",
+    "unknown_token": "No such token.",
+    "untrusted_key": "The JWT brings its own key (jwk, jku, x5u).",
+    "wrong_audience": "The JWT's aud is another service.",
+    "wrong_issuer": "The JWT's iss is not trusted.",
+    "wrong_scheme": "Credentials of another scheme than the service takes, such as Basic.",
+    "wrong_type": "The JWT's typ is not that of an access token (RFC 9068 §4).",
+    "bad_characters": "The credential holds characters outside token68 (RFC 6750 §2.1).",
+}
+"""Reasons bearerwatch itself gives and what they mean. The set is open: adapters add their own."""
+
+
+class AuthEvent(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    tag_field="schema_version",
+    tag=SCHEMA_VERSION,
+):
+    """One event. Never holds a token: what travels is its keyed fingerprint.
+
+    Fields left out on the wire have the value given here. ``None`` means "not known".
+    """
+
+    # what
+    kind: Kind
+    event_id: str
+    """UUIDv7 (RFC 9562 §5.7) in its 36-character form."""
+    ts: datetime
+    """When the request arrived: aware, UTC, microseconds."""
+    outcome: Outcome | None = None
+    """``None`` unless ``kind`` is ``auth``."""
+    reason: str | None = None
+    """Why, in snake_case; see :data:`REASONS`."""
+    verified: bool = False
+    """Whether the token's authenticity was established by the service, not merely read."""
+    status: int | None = None
+    """HTTP status answered; for a websocket 101, or the status of its refusal."""
+    duration_us: int | None = None
+    """Microseconds from arrival to the event."""
+    count: int = 1
+    """How many like events this one stands for (over quota, repeated events are aggregated)."""
+    detail: str | None = None
+    """Redacted free text of the kinds other than ``auth``."""
+
+    # where
+    service: str | None = None
+    instance: str | None = None
+    """Host name and process id."""
+    method: str | None = None
+    route: str | None = None
+    """The route's template, such as ``/orders/{id}``; ``None`` when no route matched."""
+    path: str | None = None
+    """The path, redacted and without its query string."""
+
+    # who
+    token_id: str | None = None
+    """``<key id>:<HMAC>``; for a well-formed JWT over ``header.payload``, so that re-signing shows."""
+    token_id_prev: str | None = None
+    """The same under the previous key, while keys rotate."""
+    presented_id: str | None = None
+    """``<key id>:<HMAC>`` of the whole credential as sent."""
+    scheme: str | None = None
+    """Authentication scheme in lower case."""
+    token_kind: str | None = None
+    """``jwt``, ``jwe``, ``paseto``, ``opaque``."""
+    token_source: str | None = None
+    """``header``, ``query``, ``cookie``, ``form``, ``subprotocol``."""
+    subject_id: str | None = None
+    """Pseudonym of the subject unless plain subjects are configured."""
+    client_id: str | None = None
+    issuer: str | None = None
+    scopes: str | None = None
+    """Space-separated, as in RFC 6749 §3.3."""
+    required_scopes: str | None = None
+    """Space-separated scopes the request needed."""
+    expires_at: int | None = None
+    """NumericDate: seconds since 1970 (RFC 7519 §2)."""
+
+    # from
+    client_ip: str | None = None
+    """The caller: the peer, or what trusted proxies say it is."""
+    peer_ip: str | None = None
+    """The other end of the connection."""
+    user_agent: str | None = None
+    country: str | None = None
+    """ISO 3166-1 alpha-2, added by the collector, as are the four that follow."""
+    city: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    asn: int | None = None
+
+    # chain
+    request_id: str | None = None
+    trace_id: str | None = None
+    """W3C trace id, 32 hex digits."""
+    span_id: str | None = None
+    """This service's span id, 16 hex digits, if a tracer is active."""
+    parent_request_id: str | None = None
+    """The caller's span id (from ``traceparent``)."""
+
+    @property
+    def schema_version(self) -> int:
+        """Version of the wire format this event is written in."""
+        return SCHEMA_VERSION

@@ -1,0 +1,1 @@
+"""One file a framework or authentication library. Each brings facts to ``observe`` and nothing else."""

@@ -1,0 +1,297 @@
+"""ASGI: one pure middleware for Starlette, FastAPI and every other ASGI 3 application.
+
+``app.add_middleware(BearerwatchMiddleware)``, or ``app = BearerwatchMiddleware(app)`` to be outermost.
+HTTP, streaming and websockets; https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from bearerwatch import _guard
+from bearerwatch.integrations._start import start
+from bearerwatch.observe import Exchange, Facts
+
+if TYPE_CHECKING:
+    from bearerwatch.observe import Watch
+
+__all__ = ["BearerwatchMiddleware"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BODILESS = frozenset({204, 304})
+_REFUSING_CLOSES = {1008: 401, 3000: 401, 4401: 401, 3003: 403, 4403: 403}
+"""Close codes that refuse the caller: RFC 6455 §7.4.1, IANA's 3000 and 3003, and the usual private ones."""
+
+
+class BearerwatchMiddleware:
+    """Watches an ASGI application: one event for each request, and no token in a log.
+
+    Args:
+        app: the application.
+        settings: see :class:`bearerwatch.settings.Settings`.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+
+    def __init__(self, app: App, **settings: Any) -> None:
+        self.app = app
+        self._watch: Watch = start("asgi", **settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _open(self, scope: Scope) -> Exchange | None:
+        if "bearerwatch" in scope:
+            return None
+        try:
+            exchange = self._watch.open(_facts(scope))
+        except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
+            _guard.swallowed("reading a request", error)
+            return None
+        scope["bearerwatch"] = exchange
+        return exchange
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._open(scope)
+        if exchange is None:
+            await self.app(scope, receive, send)
+            return
+        root = scope.get("root_path", "")
+        status: int | None = None
+        challenge: str | None = None
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status, challenge
+            kind = message["type"]
+            if kind == "http.response.start":
+                status = message["status"]
+                headers = message.get("headers") or ()
+                whole, challenge, named = _read_headers(headers)
+                if not named:
+                    message = {
+                        **message,
+                        "headers": [*headers, (b"x-request-id", exchange.request_id.encode())],
+                    }
+                if whole or status in _BODILESS or scope["method"] == "HEAD":
+                    exchange.finish(status, _route(scope, root), challenge)
+            elif not exchange.finished and status is not None and not message.get("more_body", False):
+                exchange.finish(status, _route(scope, root), challenge)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except BaseException as error:
+            if status is None and isinstance(error, CancelledError):
+                exchange.finish(499, _route(scope, root))
+            else:
+                exchange.finish(status or 500, _route(scope, root), challenge, raised=True)
+            raise
+        finally:
+            exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
+            exchange.leave()
+            exchange.release()
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._open(scope)
+        if exchange is None:
+            await self.app(scope, receive, send)
+            return
+        socket = _Socket(exchange, scope, receive, send)
+        try:
+            await self.app(scope, socket.receive, socket.send)
+        except BaseException as error:
+            if isinstance(error, CancelledError):
+                socket.finish(socket.status or 499)
+            else:
+                socket.finish(500, raised=True)
+            raise
+        finally:
+            socket.finish(socket.status or 403)
+            exchange.leave()
+            exchange.release()
+
+
+class _Socket:
+    """One websocket.
+
+    Many applications accept first and look at the token then, closing with a refusing code. So the event
+    waits for the first sign that the caller was let in: something sent to it, or a second message awaited
+    from it.
+    """
+
+    __slots__ = ("_challenge", "_exchange", "_heard", "_receive", "_root", "_scope", "_send", "status")
+
+    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        self.status: int | None = None
+        self._exchange = exchange
+        self._scope = scope
+        self._root = scope.get("root_path", "")
+        self._receive = receive
+        self._send = send
+        self._challenge: str | None = None
+        self._heard = False
+
+    def finish(self, code: int, *, raised: bool = False) -> None:
+        """Hand over the event, once."""
+        if not self._exchange.finished:
+            self._exchange.finish(code, _route(self._scope, self._root), self._challenge, raised=raised)
+
+    async def receive(self) -> Message:
+        """The application's ``receive``."""
+        if self._heard and self.status == 101:
+            self.finish(101)
+        message = await self._receive()
+        if message["type"] == "websocket.receive":
+            self._heard = True
+        elif message["type"] == "websocket.disconnect" and self.status is not None:
+            self.finish(self.status)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The application's ``send``."""
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.status = 101
+            message = self._named(message)
+        elif kind == "websocket.close":
+            status = self.status
+            self.finish(403 if status is None else _REFUSING_CLOSES.get(message.get("code", 1000), status))
+        elif kind == "websocket.http.response.start":
+            self.status = message["status"]
+            self._challenge = _read_headers(message.get("headers") or ())[1]
+            message = self._named(message)
+            self.finish(message["status"])
+        elif self.status is not None:
+            self.finish(self.status)
+        await self._send(message)
+
+    def _named(self, message: Message) -> Message:
+        headers = message.get("headers") or ()
+        if _read_headers(headers)[2]:
+            return message
+        return {**message, "headers": [*headers, (b"x-request-id", self._exchange.request_id.encode())]}
+
+
+def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str | None, bool]:
+    """Of an answer's headers: is its length known, the challenge, and does it name the request already?"""
+    whole = named = False
+    challenge = None
+    for name, value in headers:
+        size = len(name)
+        if size == 14:
+            whole = whole or name.lower() == b"content-length"
+        elif size == 16:
+            if challenge is None and name.lower() == b"www-authenticate":
+                challenge = value.decode("latin-1")
+        elif size == 12:
+            named = named or name.lower() == b"x-request-id"
+    return whole, challenge, named
+
+
+def _facts(scope: Scope) -> Facts:
+    authorization: bytes | None = None
+    several = False
+    forwarded_for: bytes | None = None
+    forwarded: bytes | None = None
+    agent = request_id = traceparent = protocol = None
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            agent = value.decode("latin-1")
+        elif name == b"authorization":
+            several = authorization is not None
+            authorization = authorization or value
+        elif name == b"x-forwarded-for":
+            forwarded_for = value if forwarded_for is None else forwarded_for + b"," + value
+        elif name == b"x-request-id":
+            request_id = value.decode("latin-1")
+        elif name == b"traceparent":
+            traceparent = value.decode("latin-1")
+        elif name == b"forwarded":
+            forwarded = value if forwarded is None else forwarded + b"," + value
+        elif name == b"sec-websocket-protocol":
+            protocol = value.decode("latin-1")
+    client = scope.get("client")
+    return Facts(
+        scope.get("method") or "GET",
+        scope["path"],
+        scope.get("query_string", b"").decode("latin-1"),
+        client[0] if client else "",
+        None if authorization is None else authorization.decode("latin-1"),
+        several,
+        None if forwarded_for is None else forwarded_for.decode("latin-1"),
+        None if forwarded is None else forwarded.decode("latin-1"),
+        agent,
+        request_id,
+        traceparent,
+        None if protocol is None or scope["type"] != "websocket" else _subprotocol(protocol),
+    )
+
+
+_K8S = "base64url.bearer.authorization.k8s.io."
+
+
+def _subprotocol(header: str) -> tuple[str, str] | None:
+    """A token carried as a websocket subprotocol, as browsers can send no header.
+
+    Either ``bearer, <token>`` or Kubernetes' ``base64url.bearer.authorization.k8s.io.<token>``.
+    """
+    names = [name.strip() for name in header[:16_384].split(",")]
+    for place, name in enumerate(names):
+        if name.startswith(_K8S) and len(name) > len(_K8S):
+            return "subprotocol", name[len(_K8S) :]
+        if name.lower() in {"bearer", "authorization", "access_token", "jwt"} and place + 1 < len(names):
+            return "subprotocol", names[place + 1]
+    return None
+
+
+def _route(scope: Scope, root: str) -> str | None:
+    """The matched route's template, with the prefix of what it is mounted under."""
+    try:
+        path = getattr(scope.get("route"), "path", None)
+        if path is None:
+            path = _by_endpoint(scope)
+        if path is None:
+            return None
+        prefix = scope.get("root_path", "")[len(root) :]
+        return f"{prefix}{path}"
+    except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
+        _guard.swallowed("reading a route", error)
+        return None
+
+
+_templates: dict[int, dict[int, str]] = {}
+
+
+def _by_endpoint(scope: Scope) -> str | None:
+    """Starlette's own routes do not name themselves in the scope: look the endpoint up."""
+    endpoint, router = scope.get("endpoint"), scope.get("router")
+    if endpoint is None or router is None:
+        return None
+    known = _templates.get(id(router))
+    if known is None:
+        known = _templates[id(router)] = {}
+        _collect(getattr(router, "routes", ()), known)
+    return known.get(id(endpoint))
+
+
+def _collect(routes: Iterable[Any], into: dict[int, str]) -> None:
+    for route in routes:
+        endpoint, path = getattr(route, "endpoint", None), getattr(route, "path", None)
+        if endpoint is not None and isinstance(path, str):
+            into.setdefault(id(endpoint), path)
+        _collect(getattr(route, "routes", None) or (), into)

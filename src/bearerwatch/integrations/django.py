@@ -1,0 +1,199 @@
+"""Django: the app ``bearerwatch.django`` and the middleware ``bearerwatch.django.Middleware``.
+
+Sync and async are thin shells around the same three steps: open, answer, stream.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bearerwatch import _guard
+from bearerwatch.context import Decision
+from bearerwatch.errors import DidNotEnable
+from bearerwatch.event import Outcome
+from bearerwatch.integrations._start import start
+from bearerwatch.integrations._wsgi import open_environ
+
+try:
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+    from django.conf import settings as django_settings
+except ImportError:  # pragma: no cover - exercised in a subprocess
+    raise DidNotEnable("Django is not installed: pip install 'bearerwatch[django]'") from None
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from bearerwatch.observe import Exchange, Watch
+
+__all__ = ["Middleware", "configured", "the_watch"]
+
+_watch: Watch | None = None
+
+
+def configured() -> dict[str, Any]:
+    """``settings.BEARERWATCH`` with lower-case names, and the project's name as the service."""
+    given = getattr(django_settings, "BEARERWATCH", None) or {}
+    return {str(name).lower(): value for name, value in given.items()}
+
+
+def project_name() -> str:
+    """The project's package, as ``ROOT_URLCONF`` names it."""
+    return str(getattr(django_settings, "ROOT_URLCONF", "") or "django").partition(".")[0].strip("_-.") or "django"
+
+
+def the_watch() -> Watch:
+    """The one watch of this process, made at first use."""
+    global _watch  # noqa: PLW0603
+    if _watch is None:
+        _watch = start(project_name(), **configured())
+    return _watch
+
+
+def forget_watch() -> None:
+    """Make the watch anew at the next use (settings changed, as in tests)."""
+    global _watch  # noqa: PLW0603
+    _watch = None
+
+
+class Middleware:
+    """One event for each request. Put it first in ``MIDDLEWARE``, so that it sees what others refuse."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self.get_response = get_response
+        self._async = iscoroutinefunction(get_response)
+        if self._async:
+            markcoroutinefunction(self)
+        self._watch = the_watch()
+
+    def __call__(self, request: Any) -> Any:
+        """Serve one request; under async it returns what is to be awaited."""
+        if self._async:
+            return self._serve(request)
+        exchange = self._open(request)
+        if exchange is None:
+            return self.get_response(request)
+        try:
+            response = self.get_response(request)
+        except BaseException:
+            _raised(exchange, request)
+            raise
+        return _answered(exchange, request, response)
+
+    async def _serve(self, request: Any) -> Any:
+        exchange = self._open(request)
+        if exchange is None:
+            return await self.get_response(request)
+        try:
+            response = await self.get_response(request)
+        except BaseException:
+            _raised(exchange, request)
+            raise
+        return _answered(exchange, request, response)
+
+    def _open(self, request: Any) -> Exchange | None:
+        environ = request.META
+        if "bearerwatch.exchange" in environ:
+            return None
+        exchange = open_environ(self._watch, environ)
+        if exchange is not None:
+            environ["bearerwatch.exchange"] = exchange
+        return exchange
+
+
+def _raised(exchange: Exchange, request: Any) -> None:
+    exchange.finish(500, _route(request), raised=True)
+    exchange.leave()
+    exchange.release()
+
+
+def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
+    """Finish an ordinary answer now, and a stream before its end."""
+    try:
+        headers = response.headers
+        if "X-Request-ID" not in headers:
+            headers["X-Request-ID"] = exchange.request_id
+        challenge = headers.get("WWW-Authenticate")
+        _decided(exchange, request, response.status_code)
+        route = _route(request)
+        if (
+            not response.streaming
+            or "Content-Length" in headers
+            or getattr(response, "file_to_stream", None) is not None
+        ):
+            exchange.finish(response.status_code, route, challenge)
+            if exchange.holds:
+                _when_closed(response, exchange.release)
+        else:
+            _stream(
+                exchange,
+                response,
+                lambda raised: exchange.finish(response.status_code, route, challenge, raised=raised),
+            )
+    except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
+        _guard.swallowed("reading an answer", error)
+        exchange.finish(getattr(response, "status_code", 500))
+        exchange.release()
+    exchange.leave()
+    return response
+
+
+def _decided(exchange: Exchange, request: Any, status: int) -> None:
+    """A library that sets ``request.auth`` (Django REST framework's do) has verified the token."""
+    held = request.__dict__
+    if status < 400 and exchange.presented and held.get("auth") is not None:
+        user = held.get("user")
+        key = getattr(user, "pk", None) if user is not None else None
+        exchange.decide(Decision(Outcome.SUCCESS, verified=True, subject=None if key is None else str(key)))
+
+
+def _when_closed(response: Any, action: Callable[[], None]) -> None:
+    """Run *action* when the server closes *response*: after its access log is written."""
+    close = response.close
+
+    def close_too() -> None:
+        try:
+            close()
+        finally:
+            action()
+
+    response.close = close_too
+
+
+def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -> None:
+    content = response.streaming_content
+
+    def over() -> None:
+        finish(False)
+        exchange.release()
+
+    async def later(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except Exception:
+            finish(True)
+            raise
+        finish(False)
+
+    def now(chunks: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except Exception:
+            finish(True)
+            raise
+        finish(False)
+
+    response.streaming_content = later(content) if response.is_async else now(content)
+    _when_closed(response, over)
+
+
+def _route(request: Any) -> str | None:
+    try:
+        match = request.resolver_match
+        return None if match is None else "/" + str(match.route).lstrip("^/")
+    except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
+        _guard.swallowed("reading a route", error)
+        return None

@@ -1,0 +1,8 @@
+"""Redaction: no token in a log. The engine finds tokens in text; adapters put it at every way out."""
+
+from __future__ import annotations
+
+from bearerwatch.redact.engine import redact_text, redact_value
+from bearerwatch.redact.logging import install_logging, uninstall_logging
+
+__all__ = ["install_logging", "redact_text", "redact_value", "uninstall_logging"]

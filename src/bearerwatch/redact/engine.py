@@ -1,0 +1,230 @@
+"""The redaction engine: finds tokens in text and puts their fingerprints in their place.
+
+Two stages. The gate is a handful of substring searches; only where an anchor occurs does the exact stage
+match a pattern and then ask a validator (a JWT's header must decode to JSON, a keyed value must not be a
+word). Live tokens, which no pattern could tell, are removed by value.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from bearerwatch import _jws
+from bearerwatch.context import live
+from bearerwatch.fingerprint import ring
+from bearerwatch.redact.patterns import FORMS, Form
+
+__all__ = ["MIN_LIVE", "Span", "find", "redact_text", "redact_value"]
+
+MIN_LIVE = 12
+"""Live credentials shorter than this are not removed by value: they would wipe common words."""
+
+_MAX_DEPTH = 8
+_ANCHORS: tuple[tuple[str, Form], ...] = tuple((anchor, form) for form in FORMS for anchor in form.anchors)
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+_NUMBER = re.compile(r"[0-9.,:%+-]+\Z")
+_PARAMETER = re.compile(r"[A-Za-z_-]+=+(?!\Z|=)")
+_TOKENISH = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+class Span(NamedTuple):
+    """Where in a text a token is."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def _mixed(value: str) -> bool:
+    """Whether *value* looks made up rather than written: digits, or capitals inside it."""
+    return any(c.isdigit() for c in value) or (value[1:] != value[1:].lower() and value != value.upper())
+
+
+def _jose(text: str, start: int, end: int) -> bool:
+    return _jws.header_of(text[start : text.index(".", start, end)]) is not None
+
+
+def _strong(text: str, start: int, end: int) -> bool:
+    """After ``Bearer``: anything but prose and the parameters of a challenge (RFC 6750 §3)."""
+    value = text[start:end]
+    return not _PARAMETER.match(value) and (_mixed(value) or len(value) >= 32)
+
+
+def _weak(text: str, start: int, end: int) -> bool:
+    return _strong(text, start, end) and not _NUMBER.match(text[start:end])
+
+
+def _keyed(text: str, start: int, end: int) -> bool:
+    """After ``token=`` and the like: no word, no number, no flag."""
+    value = text[start:end]
+    if _NUMBER.match(value) or (value.startswith("%") and len(value) < 16):
+        return False
+    return len(value) >= 32 or _mixed(value)
+
+
+def _credential(text: str, start: int, end: int) -> bool:
+    """After ``Authorization:`` everything that is not plain prose."""
+    value = text[start:end]
+    if _PARAMETER.match(value):
+        return False
+    followed = text[end : end + 1]
+    return len(value) >= 16 or _mixed(value) or followed in ("", '"', "'", "\\", "\n", "\r")
+
+
+def _paseto(text: str, start: int, _end: int) -> bool:
+    return start >= 2 and text[start - 2 : start] in ("v1", "v2", "v3", "v4")
+
+
+def _always(_text: str, _start: int, _end: int) -> bool:
+    return True
+
+
+_CHECKS: dict[str, Callable[[str, int, int], bool]] = {
+    "always": _always,
+    "credential": _credential,
+    "jose": _jose,
+    "keyed": _keyed,
+    "paseto": _paseto,
+    "stripe": lambda text, start, _end: start >= 1 and text[start - 1] in "sr",
+    "strong": _strong,
+    "weak": _weak,
+}
+_BACK = {"paseto": 2, "stripe": 1}
+"""How far before its anchor a form's token begins."""
+
+
+def _lower(text: str) -> str:
+    """Lower-case ASCII only, so that offsets stay those of *text* (``str.lower`` may lengthen others)."""
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
+
+
+def find(text: str) -> list[Span]:
+    """Tokens in *text*, in order and without overlap."""
+    low = _lower(text)
+    found: list[Span] = []
+    for anchor, form in _ANCHORS:
+        at = low.find(anchor)
+        while at >= 0:
+            step = at + 1
+            match = form.pattern.match(text, at)
+            if match is not None:
+                start, end = match.span("t")
+                end -= len(text[start:end]) - len(text[start:end].rstrip(".,;:"))  # the sentence's, not the token's
+                if end > start and _CHECKS[form.check](text, start, end):
+                    found.append(Span(start - _BACK.get(form.id, 0), end, form.id))
+                    step = end
+            at = low.find(anchor, step)
+    for value, kind in _live_values():
+        at = text.find(value)
+        while at >= 0:
+            found.append(Span(at, at + len(value), kind))
+            at = text.find(value, at + len(value))
+    return _disjoint(found) if len(found) > 1 else found
+
+
+def _disjoint(spans: list[Span]) -> list[Span]:
+    """Overlapping spans joined into one, so that no piece of a token survives beside its marker."""
+    spans.sort()
+    joined = [spans[0]]
+    for span in spans[1:]:
+        last = joined[-1]
+        if span.start < last.end:
+            if span.end > last.end:
+                joined[-1] = Span(last.start, span.end, last.kind)
+        else:
+            joined.append(span)
+    return joined
+
+
+_variants: dict[str, tuple[tuple[str, str], ...]] = {}
+_MAX_VARIANTS = 2048
+
+
+def _live_values() -> list[tuple[str, str]]:
+    values: list[tuple[str, str]] = []
+    for credential in live.values():
+        known = _variants.get(credential)
+        if known is None:
+            if len(_variants) >= _MAX_VARIANTS:
+                _variants.clear()
+            known = _variants[credential] = _encodings(credential)
+        values.extend(known)
+    return values
+
+
+def _encodings(credential: str) -> tuple[tuple[str, str], ...]:
+    """The spellings under which *credential* itself may turn up in a line."""
+    spelled = [credential]
+    try:
+        spelled += [quote(credential, safe=""), json.dumps(credential)[1:-1], repr(credential)[1:-1]]
+        raw = credential.encode()
+        for shift in range(3):  # base64 of any text holding it, at each of the three alignments
+            wrapped = base64.b64encode(b"\0" * shift + raw).decode()
+            core = wrapped[(0, 2, 3)[shift] : len(wrapped) - (0 if (shift + len(raw)) % 3 == 0 else 4)]
+            if len(core) >= MIN_LIVE:
+                spelled += [core, core.replace("+", "-").replace("/", "_")]
+    except UnicodeEncodeError:  # lone surrogates: only the value itself can turn up
+        pass
+    return tuple((value, "live") for value in dict.fromkeys(spelled))
+
+
+def redact_text(text: str) -> str:
+    """*text* with each token replaced by ``[token <fingerprint>]``.
+
+    Doing it twice changes nothing. Tokens are told by form (:mod:`bearerwatch.redact.patterns`) and, while
+    a request is in flight, by value.
+    """
+    spans = find(text)
+    return _replace(text, spans) if spans else text
+
+
+def _replace(text: str, spans: list[Span]) -> str:
+    token_id = ring().token_id
+    pieces: list[str] = []
+    done = 0
+    for start, end, _ in spans:
+        pieces += (text[done:start], "[token ", token_id(text[start:end]), "]")
+        done = end
+    pieces.append(text[done:])
+    return "".join(pieces)
+
+
+def redact_value(value: Any, *, depth: int = 0) -> Any:
+    """A copy of *value* without tokens, or *value* itself when it holds none. The caller's is never changed.
+
+    Strings, bytes, dicts, lists and tuples are looked into, to a bounded depth; a dict's value is read
+    together with its key, as ``{"access_token": ...}`` would be.
+    """
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+        clean = redact_text(text)
+        return value if clean == text else clean.encode("latin-1", "replace")
+    if depth >= _MAX_DEPTH:
+        return value
+    if type(value) is dict:
+        cleaned = {key: _keyed_value(key, item, depth) for key, item in value.items()}
+        return cleaned if any(cleaned[key] is not value[key] for key in value) else value
+    if type(value) in (list, tuple):
+        items = [redact_value(item, depth=depth + 1) for item in value]
+        return type(value)(items) if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    return value
+
+
+def _keyed_value(key: Any, value: Any, depth: int) -> Any:
+    clean = redact_value(value, depth=depth + 1)
+    if clean is not value and clean != value:
+        return clean
+    if isinstance(key, str) and isinstance(value, str) and len(key) <= 64:
+        lead = f"{key}="
+        spans = [span for span in find(lead + value) if span.start >= len(lead)]
+        if spans:
+            return _replace(lead + value, spans)[len(lead) :]
+    return value

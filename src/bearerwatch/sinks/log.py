@@ -1,0 +1,65 @@
+"""Events as records of the standard logger ``bearerwatch.security``, for logs that already go somewhere.
+
+INFO for a request let in, WARNING for a failure. The message reads as one line; the fields stand in
+``record.bearerwatch`` (a dict) and as ``record.bearerwatch_<field>``, so that a JSON formatter has them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bearerwatch.event import FAILURES, AuthEvent
+
+if TYPE_CHECKING:
+    from bearerwatch.settings import Settings
+
+__all__ = ["LogSink", "open_sink"]
+
+_LINE = (
+    "outcome",
+    "reason",
+    "status",
+    "method",
+    "route",
+    "path",
+    "client_ip",
+    "token_id",
+    "service",
+    "request_id",
+)
+
+
+class LogSink:
+    """Writes each event to the logger ``bearerwatch.security``."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("bearerwatch.security")
+        if self._logger.level == logging.NOTSET:
+            self._logger.setLevel(logging.INFO)  # else the root's WARNING would hide every success
+
+    def send(self, event: AuthEvent) -> None:
+        """Log one event."""
+        level = logging.WARNING if event.outcome in FAILURES else logging.INFO
+        if not self._logger.isEnabledFor(level):
+            return
+        values: dict[str, Any] = msgspec.to_builtins(event)
+        line = " ".join(f"{name}={_printable(values[name])}" for name in _LINE if name in values)
+        extra = {f"bearerwatch_{name}": value for name, value in values.items()}
+        self._logger.log(level, "%s %s", event.kind.value, line, extra={"bearerwatch": values, **extra})
+
+    def close(self) -> None:
+        """Nothing to let go of: handlers are the application's."""
+
+
+def _printable(value: Any) -> str:
+    """*value* on one line and without terminal control: a client chose some of these (CWE-117)."""
+    text = str(value)
+    return text if text.isprintable() else text.encode("unicode_escape", "replace").decode("ascii")
+
+
+def open_sink(_settings: Settings) -> LogSink:
+    """The sink ``log``."""
+    return LogSink()
