@@ -166,6 +166,11 @@ class Verdict(NamedTuple):
     required_scopes: str | None = None
 
 
+_LET_IN = Verdict(Outcome.SUCCESS, None, False)
+_ANONYMOUS = Verdict(Outcome.ANONYMOUS, None, False)
+_IGNORED = Verdict(Outcome.ANONYMOUS, "token_ignored", False)
+
+
 def classify(
     shown: Presented, status: int, challenge_header: str | None, decision: Decision | None, now: float
 ) -> Verdict:
@@ -178,6 +183,8 @@ def classify(
         decision: what a library or the application itself said; it wins over guesses.
         now: seconds since 1970, for ``exp`` and ``nbf``.
     """
+    if decision is None and status < 400:
+        return _let_in(shown, now)
     if decision is not None:
         return Verdict(decision.outcome, decision.reason, decision.verified, decision.required_scopes)
     if status == 499:
@@ -186,8 +193,6 @@ def classify(
         return Verdict(Outcome.ERROR, None, False)
     if status == 429:
         return Verdict(Outcome.THROTTLED, None, False)
-    if status < 400:
-        return _let_in(shown, now)
     challenge = Challenge.parse(challenge_header)
     if status in (401, 403):
         return _refused(shown, status, challenge, now)
@@ -202,16 +207,13 @@ def classify(
 
 def _let_in(shown: Presented, now: float) -> Verdict:
     state = shown.state
-    if state in (State.NONE, State.OTHER):
-        return Verdict(Outcome.ANONYMOUS, None, False)
-    if state == State.BROKEN:
-        return Verdict(Outcome.ANONYMOUS, "token_ignored", False)
-    reason = None
-    if shown.alg_none:
-        reason = "alg_none"
-    elif shown.expires_at is not None and shown.expires_at + _LEEWAY < now:
-        reason = "past_exp"
-    return Verdict(Outcome.SUCCESS, reason, False)
+    if state >= State.SUSPECT:
+        if shown.alg_none:
+            return Verdict(Outcome.SUCCESS, "alg_none", False)
+        if shown.expires_at is not None and shown.expires_at + _LEEWAY < now:
+            return Verdict(Outcome.SUCCESS, "past_exp", False)
+        return _LET_IN
+    return _IGNORED if state == State.BROKEN else _ANONYMOUS
 
 
 def _refused(shown: Presented, status: int, challenge: Challenge, now: float) -> Verdict:

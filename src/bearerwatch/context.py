@@ -129,14 +129,18 @@ def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
 class _Live:
     """Credentials of the requests in flight. Every operation is one atomic dict operation: no lock."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_held", "slashed")
 
     def __init__(self) -> None:
         self._held: dict[object, str] = {}
+        self.slashed = 0
+        """How many credentials with a slash in them have been held so far: only those span path segments."""
 
     def add(self, credential: str) -> object:
         """Hold *credential* until :meth:`discard` is called with what this returns."""
         ticket = object()
+        if "/" in credential:
+            self.slashed += 1
         if len(self._held) >= _MAX_LIVE:  # somebody never closes: forget the oldest
             with suppress(StopIteration, RuntimeError):  # another thread was quicker
                 self._held.pop(next(iter(self._held)), None)

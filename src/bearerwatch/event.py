@@ -104,7 +104,6 @@ REASONS: dict[str, str] = {
 class AuthEvent(
     msgspec.Struct,
     frozen=True,
-    kw_only=True,
     omit_defaults=True,
     gc=False,
     tag_field="schema_version",
@@ -112,7 +111,8 @@ class AuthEvent(
 ):
     """One event. Never holds a token: what travels is its keyed fingerprint.
 
-    Fields left out on the wire have the value given here. ``None`` means "not known".
+    Fields left out on the wire have the value given here. ``None`` means "not known". New fields go to the
+    end: the request path builds events by position, which is three times faster than by name.
     """
 
     # what

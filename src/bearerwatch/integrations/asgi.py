@@ -83,10 +83,7 @@ class BearerwatchMiddleware:
                 headers = message.get("headers") or ()
                 whole, challenge, named = _read_headers(headers)
                 if not named:
-                    message = {
-                        **message,
-                        "headers": [*headers, (b"x-request-id", exchange.request_id.encode())],
-                    }
+                    message = {**message, "headers": [*headers, (b"x-request-id", exchange.request_id.encode())]}
                 if whole or status in _BODILESS or scope["method"] == "HEAD":
                     exchange.finish(status, _route(scope, root), challenge)
             elif not exchange.finished and status is not None and not message.get("more_body", False):
@@ -102,9 +99,9 @@ class BearerwatchMiddleware:
                 exchange.finish(status or 500, _route(scope, root), challenge, raised=True)
             raise
         finally:
-            exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
-            exchange.leave()
-            exchange.release()
+            if not exchange.finished:
+                exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
+            exchange.end()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._open(scope)
@@ -122,8 +119,7 @@ class BearerwatchMiddleware:
             raise
         finally:
             socket.finish(socket.status or 403)
-            exchange.leave()
-            exchange.release()
+            exchange.end()
 
 
 class _Socket:

@@ -18,6 +18,7 @@ import random
 import threading
 import time
 import weakref
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from bearerwatch import _guard
@@ -66,14 +67,14 @@ class SpoolSink:
 
     def send(self, event: AuthEvent) -> None:
         """Append one event with one ``write``. Never raises for a disk that fails: it counts and says so."""
-        now = time.monotonic()
+        now = monotonic()
         if now >= self._seal_at or self._written >= _SEGMENT_BYTES:
             self._rotate(now)
-        if self._overflow is not None:
+        if self._overflow is None:
+            self._append(encode_line(event))
+        else:
             for counted in self._overflow.take(event, now):
                 self._append(encode_line(counted))
-            return
-        self._append(encode_line(event))
 
     def _append(self, line: bytes) -> None:
         handle = self._handle
