@@ -283,6 +283,10 @@ def _agent(text: str) -> str:
 
 _RUN = re.compile(r"[A-Za-z0-9._~+=%:-]{12}")
 _AUTH = Kind.AUTH
+_AUTHENTIC = frozenset(
+    {Outcome.SUCCESS, Outcome.FORBIDDEN, Outcome.INSUFFICIENT_SCOPE, Outcome.THROTTLED, Outcome.ERROR, Outcome.REVOKED}
+)
+"""Outcomes that a token whose authenticity was established can have."""
 _INVALID, _MALFORMED = Outcome.INVALID, Outcome.MALFORMED
 
 
@@ -306,8 +310,10 @@ class Exchange:
         "_reason",
         "_reset",
         "_source",
+        "_subject",
         "_tickets",
         "_trusted_peer",
+        "_vouched",
         "_watch",
         "finished",
         "request_id",
@@ -321,6 +327,8 @@ class Exchange:
         self._reason: str | None = None
         self._source: str | None = None
         self._tickets: list[object] | None = None
+        self._vouched = False
+        self._subject: str | None = None
         self.finished = False
         """Whether the event has been handed over."""
         if facts.authorization is None and facts.other is None and "access_token=" not in facts.query:
@@ -346,6 +354,11 @@ class Exchange:
         """Record what an authentication library found out, unless somebody already said."""
         if self._context.decision is None:
             self._context.decision = decision
+
+    def vouch(self, subject: str | None) -> None:
+        """The framework says that the token is authentic and, perhaps, whose it is; the answer says the rest."""
+        self._vouched = True
+        self._subject = subject
 
     @property
     def presented(self) -> bool:
@@ -444,6 +457,10 @@ class Exchange:
         elif raised and reason is None:
             reason = "exception"
         subject_id, client_id, scopes = known.subject_id, shown.client_id, shown.scopes
+        if self._vouched and outcome in _AUTHENTIC:
+            verified = True
+            if self._subject is not None:
+                subject_id = watch.subject(self._subject, shown.issuer)
         if decision is not None:
             if decision.subject is not None:
                 subject_id = watch.subject(decision.subject, shown.issuer)

@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
-from bearerwatch.context import Decision
 from bearerwatch.errors import DidNotEnable
-from bearerwatch.event import Outcome
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._wsgi import open_environ
 
@@ -113,24 +111,26 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
     """Finish an ordinary answer now, and a stream before its end."""
     try:
         headers = response.headers
+        status = response.status_code
         if "X-Request-ID" not in headers:
             headers["X-Request-ID"] = exchange.request_id
-        challenge = headers.get("WWW-Authenticate")
-        _decided(exchange, request, response.status_code)
+        challenge = headers.get("WWW-Authenticate") if status >= 400 else None
+        if exchange.presented:
+            _vouch(exchange, request)
         route = _route(request)
         if (
             not response.streaming
             or "Content-Length" in headers
             or getattr(response, "file_to_stream", None) is not None
         ):
-            exchange.finish(response.status_code, route, challenge)
+            exchange.finish(status, route, challenge)
             if exchange.holds:
                 _when_closed(response, exchange.release)
         else:
             _stream(
                 exchange,
                 response,
-                lambda raised: exchange.finish(response.status_code, route, challenge, raised=raised),
+                lambda raised: exchange.finish(status, route, challenge, raised=raised),
             )
     except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
         _guard.swallowed("reading an answer", error)
@@ -140,17 +140,24 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
     return response
 
 
-def _decided(exchange: Exchange, request: Any, status: int) -> None:
+def _vouch(exchange: Exchange, request: Any) -> None:
     """A library that sets ``request.auth`` (Django REST framework's do) has verified the token."""
     held = request.__dict__
-    if status < 400 and exchange.presented and held.get("auth") is not None:
-        user = held.get("user")
-        key = getattr(user, "pk", None) if user is not None else None
-        exchange.decide(Decision(Outcome.SUCCESS, verified=True, subject=None if key is None else str(key)))
+    if held.get("auth") is not None:
+        key = getattr(held.get("user"), "pk", None)
+        exchange.vouch(None if key is None else str(key))
 
 
 def _when_closed(response: Any, action: Callable[[], None]) -> None:
-    """Run *action* when the server closes *response*: after its access log is written."""
+    """Run *action* when the server closes *response*: after its access log is written.
+
+    Django keeps what it closes with a response in a list of its own. Wrapping ``close`` instead, as is done
+    where that list is missing, makes a reference cycle of every response, which costs more than all the rest.
+    """
+    closers = getattr(response, "_resource_closers", None)
+    if closers is not None:
+        closers.append(action)
+        return
     close = response.close
 
     def close_too() -> None:

@@ -11,12 +11,14 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from bearerwatch import _jws
 from bearerwatch.context import live
 from bearerwatch.fingerprint import ring
+from bearerwatch.redact._accel import anchor_scanner
 from bearerwatch.redact.patterns import FORMS, Form
 
 __all__ = ["MIN_LIVE", "Span", "find", "redact_text", "redact_value"]
@@ -106,26 +108,58 @@ def _lower(text: str) -> str:
 
 def find(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
-    low = _lower(text)
-    found: list[Span] = []
-    for anchor, form in _ANCHORS:
-        at = low.find(anchor)
-        while at >= 0:
-            step = at + 1
-            match = form.pattern.match(text, at)
-            if match is not None:
-                start, end = match.span("t")
-                end -= len(text[start:end]) - len(text[start:end].rstrip(".,;:"))  # the sentence's, not the token's
-                if end > start and _CHECKS[form.check](text, start, end):
-                    found.append(Span(start - _BACK.get(form.id, 0), end, form.id))
-                    step = end
-            at = low.find(anchor, step)
+    scan = _scanner()
+    found = _by_scan(text, scan) if scan is not None and text.isascii() else _by_search(text)
     for value, kind in _live_values():
         at = text.find(value)
         while at >= 0:
             found.append(Span(at, at + len(value), kind))
             at = text.find(value, at + len(value))
     return _disjoint(found) if len(found) > 1 else found
+
+
+@cache
+def _scanner() -> Callable[[str], list[tuple[int, int]]] | None:
+    return anchor_scanner([anchor for anchor, _ in _ANCHORS])
+
+
+def _by_search(text: str) -> list[Span]:
+    """The gate in pure Python: one substring search an anchor."""
+    low = _lower(text)
+    found: list[Span] = []
+    for anchor, form in _ANCHORS:
+        at = low.find(anchor)
+        while at >= 0:
+            span = _exact(text, form, at)
+            if span is not None:
+                found.append(span)
+            at = low.find(anchor, at + 1 if span is None else max(span.end, at + 1))
+    return found
+
+
+def _by_scan(text: str, scan: Callable[[str], list[tuple[int, int]]]) -> list[Span]:
+    """The gate on Hyperscan: every anchor in one pass."""
+    found: list[Span] = []
+    resume: dict[int, int] = {}
+    for index, at in scan(text):
+        if at >= resume.get(index, 0):
+            span = _exact(text, _ANCHORS[index][1], at)
+            if span is not None:
+                found.append(span)
+                resume[index] = max(span.end, at + 1)
+    return found
+
+
+def _exact(text: str, form: Form, at: int) -> Span | None:
+    """The exact stage: *form* matched where its anchor is, and its validator asked."""
+    match = form.pattern.match(text, at)
+    if match is None:
+        return None
+    start, end = match.span("t")
+    end -= len(text[start:end]) - len(text[start:end].rstrip(".,;:"))  # the sentence's, not the token's
+    if end <= start or not _CHECKS[form.check](text, start, end):
+        return None
+    return Span(start - _BACK.get(form.id, 0), end, form.id)
 
 
 def _disjoint(spans: list[Span]) -> list[Span]:
