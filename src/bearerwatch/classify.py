@@ -18,7 +18,7 @@ __all__ = ["NOTHING", "Challenge", "Presented", "State", "Verdict", "classify", 
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
 _NEXT_SCHEME = re.compile(r",\s*[A-Za-z][A-Za-z0-9-]*\s+\S")
 _PASETO = re.compile(r"v[1-4]\.(?:local|public)\.")
-_PARAM = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.){0,512})"|([^\s,"]{1,128}))')
+_PARAM = re.compile(r'\b(\w{1,64})\s*=\s*(?:"((?:[^"\\]|\\.){0,512})"|([^\s,"]{1,128}))')
 _OTHER_SCHEMES = frozenset(
     [
         "apikey",
@@ -198,9 +198,9 @@ def classify(
         return _refused(shown, status, challenge, now)
     if challenge.error == "invalid_token":
         return _refused(shown, 401, challenge, now)
-    if shown.state == State.BROKEN and (status in (400, 422) or challenge.error == "invalid_request"):
+    if challenge.error == "invalid_request" and shown.state >= State.BROKEN:
         return Verdict(Outcome.MALFORMED, shown.reason, False)
-    if shown.state == State.SUSPECT and status in (400, 422):  # what Flask-JWT-Extended answers to these
+    if shown.state in (State.BROKEN, State.SUSPECT) and status in (400, 422):  # as Flask-JWT-Extended answers
         return Verdict(Outcome.MALFORMED, shown.reason, False)
     return _let_in(shown, now)
 

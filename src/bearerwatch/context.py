@@ -17,6 +17,7 @@ __all__ = ["Decision", "RequestContext", "current", "decide", "live", "parse_tra
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
+_TRACEPARENT_00 = 55
 _MAX_LIVE = 10_000
 
 
@@ -122,6 +123,8 @@ def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
         return None, None
     match = _TRACEPARENT.match(value)
     if match is None or value.startswith("ff") or not match[1].strip("0") or not match[2].strip("0"):
+        return None, None
+    if value.startswith("00") and len(value) != _TRACEPARENT_00:  # only a later version may say more
         return None, None
     return match[1], match[2]
 

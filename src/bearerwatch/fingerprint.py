@@ -120,12 +120,22 @@ def _key_id(key: bytes) -> str:
 
 
 def state_dir(env: Mapping[str, str] | None = None) -> Path:
-    """Where bearerwatch keeps state unless told: ``BEARERWATCH_STATE``, else the XDG state folder."""
+    """Where bearerwatch keeps state unless told: ``BEARERWATCH_STATE``, else the XDG state folder.
+
+    Raises:
+        ConfigurationError: neither is set and the user has no home folder.
+    """
     env = os.environ if env is None else env
     if configured := env.get("BEARERWATCH_STATE"):
         return Path(configured)
-    base = env.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "bearerwatch"
+    if base := env.get("XDG_STATE_HOME"):
+        return Path(base) / "bearerwatch"
+    try:
+        return Path.home() / ".local" / "state" / "bearerwatch"
+    except RuntimeError:  # a container's made-up user id, say
+        raise ConfigurationError(
+            "this user has no home folder to keep state in: set BEARERWATCH_STATE to a folder that is writable"
+        ) from None
 
 
 def load_ring(env: Mapping[str, str] | None = None, *, folder: Path | None = None) -> KeyRing:

@@ -38,6 +38,7 @@ _MAX_SHORT = 128
 _MAX_READ = 4096
 _MAX_HELD = 16_384
 _MAX_KNOWN = 4096
+_MAX_TOKENS = 8
 _TOKENISH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~+/=%-")
 fromtimestamp = datetime.fromtimestamp
 _random = random.Random(urandom(16))  # noqa: S311 - ids need to be unique, not secret
@@ -78,9 +79,9 @@ class Facts(NamedTuple):
     query: str
     peer_ip: str
     authorization: str | None
-    """The one ``Authorization`` header, or several joined by ``", "``."""
-    several: bool
-    """Whether there was more than one ``Authorization`` header."""
+    """The first ``Authorization`` header, or all of them where the server joins them."""
+    several: str | None
+    """Further ``Authorization`` headers, joined by commas."""
     forwarded_for: str | None
     forwarded: str | None
     user_agent: str | None
@@ -281,13 +282,13 @@ def _agent(text: str) -> str:
     return _bounded(text, _MAX_AGENT)
 
 
-_RUN = re.compile(r"[A-Za-z0-9._~+=%:-]{12}")
+_RUN = re.compile(r"[^/]{12}")
 _AUTH = Kind.AUTH
 _AUTHENTIC = frozenset(
     {Outcome.SUCCESS, Outcome.FORBIDDEN, Outcome.INSUFFICIENT_SCOPE, Outcome.THROTTLED, Outcome.ERROR, Outcome.REVOKED}
 )
 """Outcomes that a token whose authenticity was established can have."""
-_INVALID, _MALFORMED = Outcome.INVALID, Outcome.MALFORMED
+_INVALID, _MALFORMED, _SUCCESS = Outcome.INVALID, Outcome.MALFORMED, Outcome.SUCCESS
 
 
 def _path(path: str) -> str:
@@ -372,13 +373,14 @@ class Exchange:
 
     def _credential(self) -> _Known:
         facts = self._facts
-        header = facts.authorization
-        token = _query_token(facts.query) if "access_token=" in facts.query else None
-        if token is not None:
+        words = facts.authorization.split(None, 1) if facts.authorization is not None else None
+        tokens = _query_tokens(facts.query) if "access_token=" in facts.query else ()
+        for token in tokens:
             self._hold(token)
-        if header is not None:
-            scheme, _, credential = header.strip().partition(" ")
-            credential = credential.strip()
+        if facts.other is not None:
+            self._hold(facts.other[1])
+        if words:
+            scheme, credential = words[0], words[1].rstrip() if len(words) > 1 else ""
             self._source = "header"
             if credential or len(scheme) < MIN_LIVE:
                 known = self._watch.read(scheme.lower()[:32], credential)
@@ -387,15 +389,18 @@ class Exchange:
             self._hold(credential)
             if known.shown.state == State.OTHER:
                 self._hold(scheme)
-            if facts.several or token is not None:
+            if facts.several is not None or known.shown.reason == "multiple_tokens":
+                for word in f"{credential},{facts.several}".replace(",", " ").split()[:_MAX_TOKENS]:
+                    self._hold(word)
+            if facts.several is not None or tokens or facts.other is not None:
                 self._reason = "multiple_tokens"
             return known
-        if token is not None:
-            self._source, self._reason = "query", "query_token"
-            return self._watch.read("bearer", token)
+        if tokens:
+            self._source = "query"
+            self._reason = "query_token" if len(tokens) == 1 and facts.other is None else "multiple_tokens"
+            return self._watch.read("bearer", tokens[0])
         if facts.other is not None:
             self._source, credential = facts.other
-            self._hold(credential)
             return self._watch.read("bearer", credential)
         return _KNOWN_NOTHING
 
@@ -452,7 +457,11 @@ class Exchange:
         outcome, reason, verified, required = classify(shown, status, challenge, decision, self._now)
         if self._reason is not None and (reason is None or self._reason == "multiple_tokens"):
             reason = self._reason
-            if reason == "multiple_tokens" and outcome is _INVALID and decision is None:
+            if (
+                reason == "multiple_tokens"
+                and decision is None
+                and (outcome is _INVALID or (outcome is _SUCCESS and status in (400, 422)))
+            ):
                 outcome = _MALFORMED
         elif raised and reason is None:
             reason = "exception"
@@ -512,13 +521,10 @@ class Exchange:
         )
 
 
-def _query_token(query: str) -> str | None:
-    """The value of ``access_token`` in a query string (RFC 6750 §2.3)."""
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if name == "access_token" and value:
-            return unquote_plus(value)
-    return None
+def _query_tokens(query: str) -> list[str]:
+    """The values of ``access_token`` in a query string (RFC 6750 §2.3): one, or the caller is up to something."""
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return [unquote_plus(value) for name, _, value in pairs if name == "access_token" and value][:_MAX_TOKENS]
 
 
 def reset_watches() -> None:

@@ -77,6 +77,10 @@ class Settings:
                 given[name] = value
         return _parsed(cls(state_dir=Path(given.pop("state_dir", None) or state_dir(env))), given)
 
+    def __post_init__(self) -> None:
+        if self.spool_dir == Path():
+            object.__setattr__(self, "spool_dir", self.state_dir / "spool")
+
     def with_instance(self) -> Settings:
         """A copy that names this very process: host name and process id."""
         return replace(self, instance=f"{socket.gethostname()}-{os.getpid()}")
@@ -94,7 +98,7 @@ def _parsed(base: Settings, given: dict[str, Any]) -> Settings:
         "spool_dir": Path,
         "instance": str,
     }
-    parsed: dict[str, Any] = {"spool_dir": base.state_dir / "spool"}
+    parsed: dict[str, Any] = {}
     for name, value in given.items():
         try:
             parsed[name] = readers[name](value)
@@ -129,7 +133,7 @@ def _networks(value: Any) -> tuple[Network, ...]:
             found.append(part)
             continue
         try:
-            found.append(ipaddress.ip_network(part, strict=False))
+            found.append(ipaddress.ip_network(str(part), strict=False))
         except ValueError:
             raise ValueError(f"{part!r} is not a network: write it like 10.0.0.0/8 or ::1/128") from None
     return tuple(found)

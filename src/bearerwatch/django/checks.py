@@ -13,6 +13,7 @@ from bearerwatch.fingerprint import load_ring
 from bearerwatch.integrations._start import NO_KEY
 from bearerwatch.integrations.django import configured, project_name
 from bearerwatch.settings import Settings
+from bearerwatch.sinks import open_sinks
 
 __all__ = ["check_setup"]
 
@@ -42,6 +43,7 @@ def check_setup(**_: Any) -> list[checks.CheckMessage]:
     try:
         settings = Settings.from_env(**({"service": project_name()} | configured()))
         ring = load_ring(folder=settings.state_dir)
+        open_sinks(settings)  # opens no file yet
     except ConfigurationError as error:
         found.append(
             checks.Error(str(error), hint="Mend settings.BEARERWATCH or the environment.", id="bearerwatch.E001")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import Any
 
 from bearerwatch.fingerprint import load_ring, use
@@ -20,18 +21,18 @@ NO_KEY = (
 )
 
 
-def start(service: str | None = None, **overrides: Any) -> Watch:
+def start(name: str, /, **overrides: Any) -> Watch:
     """A watch for this process.
 
     Args:
-        service: name to use when neither the caller nor the environment names the service.
+        name: what to call the service when neither the caller nor the environment names it.
         overrides: the framework's own settings; see :class:`~bearerwatch.settings.Settings`.
 
     Raises:
         ConfigurationError: a setting cannot be used.
     """
-    if service is not None and not overrides.get("service") and not os.environ.get("BEARERWATCH_SERVICE"):
-        overrides["service"] = service
+    if overrides.get("service") is None and not os.environ.get("BEARERWATCH_SERVICE"):
+        overrides["service"] = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.")[:64] or "app"
     settings = Settings.from_env(**overrides)
     ring = load_ring(folder=settings.state_dir)
     use(ring)

@@ -10,19 +10,24 @@ from bearerwatch.observe import Exchange, Facts, Watch
 __all__ = ["open_environ"]
 
 
-def open_environ(watch: Watch, environ: dict[str, Any]) -> Exchange | None:
-    """Begin the request *environ* describes; ``None`` if that failed, for the request goes on all the same."""
+def open_environ(watch: Watch, environ: dict[str, Any], path: str | None = None) -> Exchange | None:
+    """Begin the request *environ* describes; ``None`` if that failed, for the request goes on all the same.
+
+    Args:
+        watch: the process's watch.
+        environ: as the server made it.
+        path: the decoded path, where the framework has it; else it is read from *environ*.
+    """
     try:
         get = environ.get
-        authorization = get("HTTP_AUTHORIZATION")
         return watch.open(
             Facts(
                 get("REQUEST_METHOD", ""),
-                _path(get("SCRIPT_NAME", ""), get("PATH_INFO", "")),
+                _path(get("SCRIPT_NAME", ""), get("PATH_INFO", "")) if path is None else path,
                 get("QUERY_STRING", ""),
                 get("REMOTE_ADDR") or "",
-                authorization,
-                False,
+                get("HTTP_AUTHORIZATION"),
+                None,  # the server has joined them
                 get("HTTP_X_FORWARDED_FOR"),
                 get("HTTP_FORWARDED"),
                 get("HTTP_USER_AGENT"),

@@ -7,6 +7,7 @@ HTTP, streaming and websockets; https://asgi.readthedocs.io/en/latest/specs/www.
 from __future__ import annotations
 
 from asyncio import CancelledError
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODILESS = frozenset({204, 304})
+_MAX_JOINED = 8192
+"""Bytes kept of what came before, where a header is repeated: thousands of them cost no more than a few."""
 _REFUSING_CLOSES = {1008: 401, 3000: 401, 4401: 401, 3003: 403, 4403: 403}
 """Close codes that refuse the caller: RFC 6455 §7.4.1, IANA's 3000 and 3003, and the usual private ones."""
 
@@ -80,10 +83,11 @@ class BearerwatchMiddleware:
             kind = message["type"]
             if kind == "http.response.start":
                 status = message["status"]
-                headers = message.get("headers") or ()
+                headers = list(message.get("headers") or ())  # it may be an iterator, which is read but once
                 whole, challenge, named = _read_headers(headers)
                 if not named:
-                    message = {**message, "headers": [*headers, (b"x-request-id", exchange.request_id.encode())]}
+                    headers.append((b"x-request-id", exchange.request_id.encode()))
+                message = {**message, "headers": headers}
                 if whole or status in _BODILESS or scope["method"] == "HEAD":
                     exchange.finish(status, _route(scope, root), challenge)
             elif not exchange.finished and status is not None and not message.get("more_body", False):
@@ -154,8 +158,8 @@ class _Socket:
         message = await self._receive()
         if message["type"] == "websocket.receive":
             self._heard = True
-        elif message["type"] == "websocket.disconnect" and self.status is not None:
-            self.finish(self.status)
+        elif message["type"] == "websocket.disconnect":
+            self.finish(self.status or 499)
         return message
 
     async def send(self, message: Message) -> None:
@@ -169,18 +173,18 @@ class _Socket:
             self.finish(403 if status is None else _REFUSING_CLOSES.get(message.get("code", 1000), status))
         elif kind == "websocket.http.response.start":
             self.status = message["status"]
-            self._challenge = _read_headers(message.get("headers") or ())[1]
             message = self._named(message)
+            self._challenge = _read_headers(message["headers"])[1]
             self.finish(message["status"])
         elif self.status is not None:
             self.finish(self.status)
         await self._send(message)
 
     def _named(self, message: Message) -> Message:
-        headers = message.get("headers") or ()
-        if _read_headers(headers)[2]:
-            return message
-        return {**message, "headers": [*headers, (b"x-request-id", self._exchange.request_id.encode())]}
+        headers = list(message.get("headers") or ())
+        if not _read_headers(headers)[2]:
+            headers.append((b"x-request-id", self._exchange.request_id.encode()))
+        return {**message, "headers": headers}
 
 
 def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str | None, bool]:
@@ -192,8 +196,9 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str | N
         if size == 14:
             whole = whole or name.lower() == b"content-length"
         elif size == 16:
-            if challenge is None and name.lower() == b"www-authenticate":
-                challenge = value.decode("latin-1")
+            if name.lower() == b"www-authenticate":
+                said = value.decode("latin-1")
+                challenge = said if challenge is None else f"{challenge}, {said}"
         elif size == 12:
             named = named or name.lower() == b"x-request-id"
     return whole, challenge, named
@@ -201,7 +206,7 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str | N
 
 def _facts(scope: Scope) -> Facts:
     authorization: bytes | None = None
-    several = False
+    several: bytes | None = None
     forwarded_for: bytes | None = None
     forwarded: bytes | None = None
     agent = request_id = traceparent = protocol = None
@@ -209,18 +214,20 @@ def _facts(scope: Scope) -> Facts:
         if name == b"user-agent":
             agent = value.decode("latin-1")
         elif name == b"authorization":
-            several = authorization is not None
-            authorization = authorization or value
+            if authorization is None:
+                authorization = value
+            else:
+                several = value if several is None else several[:_MAX_JOINED] + b"," + value
         elif name == b"x-forwarded-for":
-            forwarded_for = value if forwarded_for is None else forwarded_for + b"," + value
+            forwarded_for = value if forwarded_for is None else forwarded_for[-_MAX_JOINED:] + b"," + value
         elif name == b"x-request-id":
             request_id = value.decode("latin-1")
         elif name == b"traceparent":
             traceparent = value.decode("latin-1")
         elif name == b"forwarded":
-            forwarded = value if forwarded is None else forwarded + b"," + value
+            forwarded = value if forwarded is None else forwarded[-_MAX_JOINED:] + b"," + value
         elif name == b"sec-websocket-protocol":
-            protocol = value.decode("latin-1")
+            protocol = value.decode("latin-1") if protocol is None else f"{protocol},{value.decode('latin-1')}"
     client = scope.get("client")
     return Facts(
         scope.get("method") or "GET",
@@ -228,7 +235,7 @@ def _facts(scope: Scope) -> Facts:
         scope.get("query_string", b"").decode("latin-1"),
         client[0] if client else "",
         None if authorization is None else authorization.decode("latin-1"),
-        several,
+        None if several is None else several.decode("latin-1"),
         None if forwarded_for is None else forwarded_for.decode("latin-1"),
         None if forwarded is None else forwarded.decode("latin-1"),
         agent,
@@ -249,39 +256,66 @@ def _subprotocol(header: str) -> tuple[str, str] | None:
     names = [name.strip() for name in header[:16_384].split(",")]
     for place, name in enumerate(names):
         if name.startswith(_K8S) and len(name) > len(_K8S):
-            return "subprotocol", name[len(_K8S) :]
+            return "subprotocol", _unwrapped(name[len(_K8S) :])
         if name.lower() in {"bearer", "authorization", "access_token", "jwt"} and place + 1 < len(names):
             return "subprotocol", names[place + 1]
     return None
 
 
+def _unwrapped(text: str) -> str:
+    """The token in *text*, which is base64url without padding, or *text* itself if that is no such thing."""
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+    except ValueError:  # binascii.Error and UnicodeDecodeError are ValueErrors
+        return text
+
+
 def _route(scope: Scope, root: str) -> str | None:
     """The matched route's template, with the prefix of what it is mounted under."""
     try:
-        path = getattr(scope.get("route"), "path", None)
-        if path is None:
-            path = _by_endpoint(scope)
+        route = scope.get("route")
+        path = _by_endpoint(scope) if route is None else _path_of(route, scope)
         if path is None:
             return None
-        prefix = scope.get("root_path", "")[len(root) :]
-        return f"{prefix}{path}"
+        mounted = scope.get("root_path", "")[len(root) :]
+        return f"{_template(mounted, route, scope)}{path}" if mounted else path or None
     except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
         _guard.swallowed("reading a route", error)
         return None
 
 
-_templates: dict[int, dict[int, str]] = {}
+def _path_of(route: Any, scope: Scope) -> str | None:
+    """The path of *route* under what it is mounted on; nothing if *route* is itself a mount."""
+    included = scope.get("fastapi")
+    if included:  # FastAPI includes routers as they are: the prefix stands beside the route
+        context = included.get("effective_route_context")
+        if context is not None and context.original_route is route:
+            route = context.starlette_route or context
+    path: str | None = getattr(route, "path", None)
+    return "" if path and hasattr(route, "routes") else path
+
+
+def _template(mounted: str, route: Any, scope: Scope) -> str:
+    """The path of the mounts, as their templates have it: what a caller chose there is taken out again."""
+    own = () if hasattr(route, "routes") else getattr(route, "param_convertors", ())
+    given = {str(value): name for name, value in (scope.get("path_params") or {}).items() if name not in own}
+    if not given:
+        return mounted
+    return "/".join(f"{{{given[part]}}}" if part in given else part for part in mounted.split("/"))
 
 
 def _by_endpoint(scope: Scope) -> str | None:
-    """Starlette's own routes do not name themselves in the scope: look the endpoint up."""
+    """The routes of Starlette before 1.0 do not name themselves in the scope: look the endpoint up."""
     endpoint, router = scope.get("endpoint"), scope.get("router")
     if endpoint is None or router is None:
         return None
-    known = _templates.get(id(router))
-    if known is None:
-        known = _templates[id(router)] = {}
-        _collect(getattr(router, "routes", ()), known)
+    routes = getattr(router, "routes", ())
+    known: dict[int, str]
+    count, known = getattr(router, "_bearerwatch_templates", (-1, {}))
+    if count != len(routes):  # on the router itself, so that it lives no longer than the endpoints do
+        known = {}
+        _collect(routes, known)
+        router._bearerwatch_templates = (len(routes), known)  # noqa: SLF001
     return known.get(id(endpoint))
 
 

@@ -5,6 +5,7 @@ Sync and async are thin shells around the same three steps: open, answer, stream
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
@@ -75,8 +76,8 @@ class Middleware:
             return self.get_response(request)
         try:
             response = self.get_response(request)
-        except BaseException:
-            _raised(exchange, request)
+        except BaseException as error:
+            _raised(exchange, request, error)
             raise
         return _answered(exchange, request, response)
 
@@ -86,8 +87,8 @@ class Middleware:
             return await self.get_response(request)
         try:
             response = await self.get_response(request)
-        except BaseException:
-            _raised(exchange, request)
+        except BaseException as error:
+            _raised(exchange, request, error)
             raise
         return _answered(exchange, request, response)
 
@@ -95,14 +96,15 @@ class Middleware:
         environ = request.META
         if "bearerwatch.exchange" in environ:
             return None
-        exchange = open_environ(self._watch, environ)
+        exchange = open_environ(self._watch, environ, request.path)
         if exchange is not None:
             environ["bearerwatch.exchange"] = exchange
         return exchange
 
 
-def _raised(exchange: Exchange, request: Any) -> None:
-    exchange.finish(500, _route(request), raised=True)
+def _raised(exchange: Exchange, request: Any, error: BaseException) -> None:
+    gone = isinstance(error, CancelledError)  # Django cancels an async view whose client has left
+    exchange.finish(499 if gone else 500, _route(request), raised=True)
     exchange.leave()
     exchange.release()
 
@@ -182,6 +184,7 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
                 yield chunk
         except Exception:
             finish(True)
+            exchange.release()  # under ASGI Django does not close a response that broke
             raise
         finish(False)
 

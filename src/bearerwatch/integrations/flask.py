@@ -50,7 +50,7 @@ class Bearerwatch:
             key.removeprefix(_PREFIX).lower(): value for key, value in app.config.items() if key.startswith(_PREFIX)
         }
         name = app.name if app.name != "__main__" else "flask"
-        watch = start(name.replace("_", "-").strip("-."), **(configured | self._settings))
+        watch = start(name, **(configured | self._settings))
         app.wsgi_app = WatchedWsgi(app.wsgi_app, watch)  # type: ignore[method-assign]
         app.extensions["bearerwatch"] = self
 
@@ -84,10 +84,16 @@ class WatchedWsgi:
         if not answer.whole:
             return _Streamed(body, answer)
         answer.finish()
-        if exchange.holds and not isinstance(body, environ.get("wsgi.file_wrapper") or ()):
+        if exchange.holds and not _sendfile(body, environ):
             return _Closing(body, exchange)
         exchange.release()
         return body
+
+
+def _sendfile(body: Any, environ: dict[str, Any]) -> bool:
+    """Whether *body* is the server's own file wrapper, which it knows by its class and sends by itself."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)  # uWSGI's is a function
 
 
 class _Answer:
@@ -113,8 +119,9 @@ class _Answer:
             size = len(name)
             if size == 14:
                 whole = whole or name.lower() == "content-length"
-            elif size == 16 and challenge is None:
-                challenge = value if name.lower() == "www-authenticate" else None
+            elif size == 16:
+                if name.lower() == "www-authenticate":
+                    challenge = value if challenge is None else f"{challenge}, {value}"
             elif size == 12:
                 named = named or name.lower() == "x-request-id"
         self.status, self.challenge, self.whole = status, challenge, whole

@@ -15,8 +15,11 @@ __all__ = ["FORMS", "Form"]
 _T68 = r"[A-Za-z0-9._~+/=%-]"
 _OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32})"
 # Between a key and its value: quotes and escapes, a separator, an opening bracket, a bytes or str prefix.
+# A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
+_PARAMETER = r"[A-Za-z_-]++=++\.*+[A-Za-z0-9_~+/%-]"
 _SEP = r"""[\\"']{0,4}\s{0,4}(?::|=>|=|,|%3[AaDd])\s{0,4}[\[({]?\s{0,2}[\\]{0,3}[bru]?[\\"']{0,4}"""
 _GAP = r"(?:\s|%20|\+|\\t){1,8}[\\\"']{0,2}"
+_ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32})"
 
 
 class Form(NamedTuple):
@@ -38,7 +41,7 @@ FORMS: tuple[Form, ...] = (
     _form(
         "jwt",
         "eyj",
-        r"(?P<t>eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){1,4})",
+        r"(?P<t>eyJ[A-Za-z0-9_-]{6,}+(?:\.[A-Za-z0-9_-]*+){1,4}+)",
         "jose",
         "RFC 7515 §7.1, RFC 7516 §7.1",
     ),
@@ -52,21 +55,22 @@ FORMS: tuple[Form, ...] = (
     _form(
         "authorization",
         "authorization",
-        rf"(?i:authorization){_SEP}(?:(?P<s>[A-Za-z][A-Za-z0-9-]{{2,23}}){_GAP})?{_OURS}(?P<t>{_T68}+)",
+        rf"(?i:authorization){_SEP}(?:(?P<s>[A-Za-z][A-Za-z0-9-]{{2,23}}){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_T68}++)"
+        rf"(?!{_GAP}(?:{_ALREADY}|{_PARAMETER}))",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
     ),
     _form(
         "bearer",
         "bearer dpop",
-        rf"(?i:bearer|dpop){_GAP}{_OURS}(?P<t>{_T68}{{6,}})",
+        rf"(?i:bearer|dpop){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{6,}}+)",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",
     ),
     _form(
         "scheme",
         "token jwt basic",
-        rf"(?i:token|jwt|basic){_GAP}{_OURS}(?P<t>{_T68}{{16,}})",
+        rf"(?i:token|jwt|basic){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{16,}}+)",
         "weak",
         "RFC 7617; schemes of Django REST framework",
     ),

@@ -35,11 +35,14 @@ class Overflow:
         self._lock = threading.Lock()  # only ever taken past the quota
         self._held: dict[tuple[Any, ...], tuple[AuthEvent, int]] = {}
         self._flush_at: float | None = None
+        self._over = False
 
     def take(self, event: AuthEvent, now: float) -> list[AuthEvent]:
         """Count *event*; returns the counted events that are due (usually none)."""
         key = tuple(getattr(event, name) for name in _LIKE)
         with self._lock:
+            if self._over:
+                return [event]
             if self._flush_at is None:
                 self._flush_at = now + _EVERY
             first, count = self._held.get(key, (event, 0))
@@ -50,8 +53,9 @@ class Overflow:
             return self._drain()
 
     def flush(self) -> list[AuthEvent]:
-        """Everything held, as counted events."""
+        """Everything held, as counted events. Nothing is held any more from then on."""
         with self._lock:
+            self._over = True
             return self._drain()
 
     def _drain(self) -> list[AuthEvent]:

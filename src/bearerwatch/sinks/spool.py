@@ -18,6 +18,7 @@ import random
 import threading
 import time
 import weakref
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ _GRACE = 5.0
 """Seconds a replaced segment stays open, for threads that are just writing to it."""
 _SAY_EVERY = 60.0
 _RETRY = 1.0
+_LOOK_AGAIN = 10.0
+_PATIENCE = 1.0
+"""Seconds an event waits for the first segment, which another thread is opening."""
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -70,10 +74,11 @@ class SpoolSink:
         now = monotonic()
         if now >= self._seal_at or self._written >= _SEGMENT_BYTES:
             self._rotate(now)
-        if self._overflow is None:
+        overflow = self._overflow
+        if overflow is None:
             self._append(encode_line(event))
         else:
-            for counted in self._overflow.take(event, now):
+            for counted in overflow.take(event, now):
                 self._append(encode_line(counted))
 
     def _append(self, line: bytes) -> None:
@@ -81,21 +86,25 @@ class SpoolSink:
         if handle < 0:
             self._lost(None)
             return
+        # what a short write left is closed off, so that it spoils nothing but itself
+        text = b"\n" + line if self._torn else line
+        missing = len(text)
         try:
-            if self._torn:  # what a short write left is closed off, so that it spoils nothing but itself
-                line = b"\n" + line
-            done = os.write(handle, line)
-            if done != len(line):
-                self._torn = True
-                line = b"\n" + line.lstrip(b"\n")
-                done = os.write(handle, line)
-            self._torn = done != len(line)
+            for _ in range(2):
+                done = os.write(handle, text)
+                self._written += done
+                missing = len(text) - done
+                self._torn = missing > 0
+                if not missing:
+                    return
+                # all but its newline is an event already: written again it would be two
+                text = b"\n" if missing == 1 else b"\n" + line
         except OSError as error:
-            self._lost(error)
+            if missing != 1:
+                self._lost(error)
             return
-        if self._torn:
+        if missing != 1:
             self._lost(None)
-        self._written += done
 
     def _lost(self, error: OSError | None) -> None:
         """Count an event that could not be written and say so once a minute. The next one tries again."""
@@ -110,8 +119,9 @@ class SpoolSink:
             )
 
     def _rotate(self, now: float) -> None:
-        if not self._rotating.acquire(blocking=False):
-            return  # another thread is at it; this event goes where the last one went
+        # another thread may be at it: then this event goes where the last one went, if there is such a place
+        if not self._rotating.acquire(timeout=0 if self._handle >= 0 else _PATIENCE):
+            return
         try:
             while self._retired and now - self._retired[0][0] > _GRACE:
                 os.close(self._retired.pop(0)[1])
@@ -119,6 +129,8 @@ class SpoolSink:
                 return
             if self._handle >= 0 and self._written == 0:
                 self._seal_at = now + _SEGMENT_SECONDS
+                if self._overflow is not None:
+                    self._weigh()
                 return
             try:
                 fresh = self._open()
@@ -135,21 +147,35 @@ class SpoolSink:
             self._written = 0
             self._torn = False
             self._seal_at = now + _SEGMENT_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads load
-            self._overflow = self._full(self._overflow)
+            self._weigh()
         finally:
             self._rotating.release()
 
-    def _full(self, before: Overflow | None) -> Overflow | None:
-        waiting = sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(self._folder))
+    def _weigh(self) -> None:
+        """Begin to aggregate when more is waiting than the quota allows, or end it."""
+        waiting = self._waiting()
+        before = self._overflow
         if waiting <= self._quota:
-            return None
-        self._seal_at = time.monotonic() + 10.0  # look again soon: the collector may have caught up
+            self._overflow = None
+            if before is not None:
+                for counted in before.flush():
+                    self._append(encode_line(counted))
+            return
+        self._seal_at = monotonic() + _LOOK_AGAIN  # the collector may have caught up
         if before is None:
+            self._overflow = Overflow()
             _guard.say(
                 f"the spool {self._folder} holds {waiting} bytes, over its quota of {self._quota}: like events are "
                 "now aggregated into counted ones. Is the collector running? See 'bearerwatch doctor'"
             )
-        return before or Overflow()
+
+    def _waiting(self) -> int:
+        total = 0
+        with suppress(OSError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                with suppress(OSError):  # the collector has just deleted it
+                    total += entry.stat(follow_symlinks=False).st_size
+        return total
 
     def _retire(self, now: float) -> None:
         handle, self._handle = self._handle, -1
@@ -157,7 +183,7 @@ class SpoolSink:
             self._retired.append((now, handle))
 
     def _open(self) -> int:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(self._folder)
         if self._folder.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         stem = f"{time.time_ns() // 1000:x}-{os.getpid():x}-{os.urandom(6).hex()}"
@@ -168,6 +194,8 @@ class SpoolSink:
             os.rename(draft, self._folder / f"{stem}.jsonl")  # noqa: PTH104 - one syscall, both names ours
         except BaseException:
             os.close(handle)
+            with suppress(OSError):
+                draft.unlink()
             raise
         return handle
 
@@ -189,6 +217,13 @@ class SpoolSink:
         self._rotating = threading.Lock()
         self.close()
         self.dropped = 0
+
+
+def _make_private(folder: Path) -> None:
+    """Make *folder*, and what is missing above it, for this user alone."""
+    if not folder.exists():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 _all: weakref.WeakSet[SpoolSink] = weakref.WeakSet()
