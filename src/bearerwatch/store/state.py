@@ -1,0 +1,227 @@
+"""The state database: one write transaction at a time, on SQLite by default or PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from bearerwatch.errors import BearerwatchError, ConfigurationError
+from bearerwatch.store.folders import private_file, private_folder
+from bearerwatch.store.migrations import head
+
+__all__ = ["State", "StateBusy", "default_url"]
+
+_VERSION = sa.table("alembic_version", sa.column("version_num"))
+_BUSY_SECONDS = 1.0
+_POSTGRES_CONNECT_SECONDS = 5
+_WRITE = "bearerwatch_write"
+
+# SQLite result codes (https://sqlite.org/rescode.html) that mean "not now": the low byte of the extended code.
+_NOT_NOW = {
+    sqlite3.SQLITE_BUSY: "another process holds its lock; if that lasts, find it with: fuser {where}",
+    sqlite3.SQLITE_LOCKED: "another connection holds its lock",
+    sqlite3.SQLITE_FULL: "its disk is full: free some space",
+    sqlite3.SQLITE_IOERR: "its disk reports an error: see the kernel log (dmesg)",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that its folder exists and this user owns it",
+    sqlite3.SQLITE_READONLY: "it is read-only for this user: check the owner of the file and the mount",
+}
+
+
+class StateBusy(BearerwatchError):  # noqa: N818 - a state of affairs to wait out, not a mistake
+    """The state database cannot be used just now. Nothing was changed: try the same again later."""
+
+
+def default_url(state_dir: Path) -> str:
+    """The URL of the SQLite database in *state_dir*, whatever characters the folder's name has."""
+    url = URL.create("sqlite", database=str(state_dir.absolute() / "state.db"))
+    return url.render_as_string(hide_password=False)
+
+
+class State:
+    """The state database. Safe to share between threads; each transaction has a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the connection pool; nothing is opened yet.
+
+        Args:
+            url: an SQLAlchemy URL. ``sqlite:///path`` (made 0600 in a 0700 folder), or ``postgresql://…``.
+
+        Raises:
+            ConfigurationError: the URL is of no kind we can use. It is not repeated, for it may hold a password.
+        """
+        self._url = _checked(url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = self._open()
+
+    def __repr__(self) -> str:
+        return f"State({self._url.render_as_string(hide_password=True)!r})"
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
+    def migrate(self) -> None:
+        """Bring the tables to this version of bearerwatch; does nothing when they are.
+
+        Raises:
+            ConfigurationError: a newer bearerwatch has written this database.
+            StateBusy: the database cannot be used just now.
+        """
+        if self.revision() == head():
+            return
+        from bearerwatch.store.migrations.run import upgrade  # noqa: PLC0415 - Alembic is large and seldom needed
+
+        with self.begin() as tx:
+            upgrade(tx)
+
+    def check(self) -> None:
+        """Make sure the tables are those of this version, without changing any.
+
+        Raises:
+            ConfigurationError: they are not; the message says what to do.
+            StateBusy: the database cannot be used just now.
+        """
+        if self.revision() != head():
+            raise ConfigurationError(
+                "the state database is empty or of an older bearerwatch: start the collector (`bearerwatch serve`), "
+                "which brings it up to date"
+            )
+
+    def revision(self) -> str | None:
+        """The migration the tables are at; None for an empty database.
+
+        Raises:
+            ConfigurationError: a newer bearerwatch has written this database.
+            StateBusy: the database cannot be used just now.
+        """
+        with self.read() as conn:
+            if not sa.inspect(conn).has_table(_VERSION.name):
+                return None
+            current: str | None = conn.execute(sa.select(_VERSION.c.version_num)).scalar_one_or_none()
+        if current is not None and current > head():
+            raise ConfigurationError(
+                f"the state database has revision {current}, which a newer bearerwatch has written: "
+                "install that version again, or name another state database"
+            )
+        return current
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One write transaction: committed at the end of the block, rolled back if the block raises.
+
+        Raises:
+            StateBusy: the database is locked, full or out of reach; nothing was changed.
+        """
+        with self._translated(), self._engine.connect().execution_options(**{_WRITE: True}) as tx, tx.begin():
+            if not self._sqlite:
+                tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(_BUSY_SECONDS * 1000)}ms'")
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One read transaction: everything read in the block is of one moment.
+
+        Raises:
+            StateBusy: the database is out of reach just now.
+        """
+        with self._translated(), self._engine.connect() as conn:
+            if not self._sqlite:
+                conn = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)  # noqa: PLW2901
+            with conn.begin():
+                yield conn
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _open(self) -> Engine:
+        if not self._sqlite:
+            return sa.create_engine(
+                self._url,
+                pool_pre_ping=True,
+                pool_size=4,
+                hide_parameters=True,
+                connect_args={"connect_timeout": _POSTGRES_CONNECT_SECONDS, "application_name": "bearerwatch"},
+            )
+        path = Path(str(self._url.database)).absolute()
+        private_folder(path.parent)
+        private_file(path)
+        engine = sa.create_engine(
+            self._url.set(database=str(path)),
+            hide_parameters=True,
+            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        )
+        sa.event.listen(engine, "connect", _sqlite_connected)
+        sa.event.listen(engine, "begin", _sqlite_begin)
+        return engine
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            advice = self._not_now(error)
+            if advice is None:
+                raise
+            raise StateBusy(f"the state database cannot be used just now: {advice}") from error
+
+    def _not_now(self, error: DBAPIError) -> str | None:
+        """What to do about an error that may pass; None for one that will not."""
+        if self._sqlite:
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            if code is None:
+                return None
+            advice = _NOT_NOW.get(code & 0xFF)
+            return None if advice is None else advice.format(where=self._url.database)
+        where = f"{self._url.host or 'the local socket'}, database {self._url.database}"
+        if error.connection_invalidated or (isinstance(error, OperationalError) and not _sqlstate(error)):
+            return f"PostgreSQL does not answer at {where}: check that it runs and that the password is right"
+        # 40: rolled back for concurrency, 53: out of disk, memory or connections, 55: locked, 57: shutting down.
+        if _sqlstate(error)[:2] in {"08", "40", "53", "55", "57"}:
+            return f"PostgreSQL at {where} is busy, full or shutting down (SQLSTATE {_sqlstate(error)})"
+        return None
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "the state database's URL cannot be read: write sqlite:////path/state.db or postgresql://user@host/name"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ConfigurationError(
+            f"the state database's URL begins with {parsed.drivername}: use sqlite:////path/state.db or postgresql://"
+        )
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def _sqlite_connected(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, and which kind
+    cursor = connection.cursor()
+    try:
+        # WAL: readers never wait for the writer. FULL: a commit is on the disk when it returns.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+            cursor.execute(f"PRAGMA {pragma}")
+    finally:
+        cursor.close()
+
+
+def _sqlite_begin(conn: Connection) -> None:
+    # IMMEDIATE takes the write lock at once: no half-done transaction ever has to be given up for it.
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITE) else "BEGIN")
