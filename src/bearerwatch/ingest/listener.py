@@ -1,0 +1,101 @@
+"""Serves an ASGI application from a thread of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+from typing import Any
+
+import uvicorn
+
+from bearerwatch.errors import ConfigurationError
+
+__all__ = ["Listener", "is_loopback"]
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Listener:
+    """An HTTP server: bound at once, so that a wrong address is found out in time; serving after :meth:`start`.
+
+    Args:
+        app: the ASGI application.
+        host: address to bind.
+        port: port to bind; 0 lets the system choose.
+
+    Raises:
+        ConfigurationError: the address cannot be bound.
+    """
+
+    def __init__(self, app: Any, host: str, port: int) -> None:
+        try:
+            # the port apart: getaddrinfo would take it modulo 65536
+            found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, _, _, _, address = found[0]
+            self._socket = socket.create_server((address[0], port), family=family, backlog=256)
+        except (OSError, OverflowError) as error:
+            why = error.strerror if isinstance(error, OSError) else "there is no such port"
+            raise ConfigurationError(
+                f"--listen {host}:{port} cannot be bound ({why}): choose another address or port, or 0 to go without"
+            ) from None
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        """Host and port bound."""
+        # h11 rather than httptools: it bounds the head of a request
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=128,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=32_768,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name="bearerwatch-http", daemon=True)
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def start(self) -> None:
+        """Serve.
+
+        Raises:
+            ConfigurationError: the server does not start.
+        """
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise ConfigurationError("the HTTP server does not start: see standard error")
+            time.sleep(0.005)
+
+    def ask_to_stop(self) -> None:
+        """Take no new connection; what is under way goes on."""
+        self._server.should_exit = True
+
+    def stop(self) -> None:
+        """Answer what is under way, then stop."""
+        self.ask_to_stop()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+        self._socket.close()

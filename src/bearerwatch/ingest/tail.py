@@ -1,0 +1,377 @@
+"""Follows a spool: reads what applications append, remembers how far, deletes what is done with.
+
+A segment is deleted only once it could be locked (its writer is gone or has sealed it), has been read to
+its end, and all of that is durably committed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from bearerwatch.errors import ConfigurationError
+from bearerwatch.ingest.complaints import Complaints, shown
+from bearerwatch.ingest.folder import FOLDER, ServiceFolder, nameable
+from bearerwatch.ingest.lines import RawLine
+from bearerwatch.ingest.segment import Segment, SegmentRefused
+from bearerwatch.store import offsets
+from bearerwatch.store.state import State
+
+__all__ = ["SpoolTail", "TailFigures"]
+
+_MAX_OPEN = 256
+_MAX_SERVICES = 1_000
+_TURNS = 4
+_TURN_LINES = 250
+_UNLINK_EVERY = 60.0
+
+
+class TailFigures(NamedTuple):
+    """How a spool stands."""
+
+    segments: int
+    """Segments known."""
+    backlog: int
+    """Bytes not handed out yet."""
+    lost: int
+    """Segments that somebody removed or cut before they were read to the end."""
+    refused: int
+    """Files not read because they are not what a spool holds."""
+
+
+class SpoolTail:
+    """Reads the segments below one spool folder.
+
+    Use from one thread: :meth:`poll`, then :meth:`save` inside a transaction, then :meth:`committed` once
+    that is durable. When it is not, nothing need be called: the next :meth:`save` covers everything.
+
+    Args:
+        spool: the folder; it may appear later.
+        state: where offsets are remembered.
+        complain: takes what the operator should know.
+    """
+
+    def __init__(self, spool: Path, state: State, *, complain: Complaints | None = None) -> None:
+        self._spool = spool
+        self._state = state
+        self._complain = Complaints() if complain is None else complain
+        self._services: dict[str, ServiceFolder] = {}
+        self._known: dict[tuple[str, str], int] | None = None
+        self._forget: set[tuple[str, str]] = set()
+        self._forgetting: set[tuple[str, str]] = set()
+        self._parted: dict[tuple[str, str], int] = {}
+        self._root = -1
+        self._taken = False
+        self._root_identity = (0, 0)
+        self._open = 0
+        self._lost = 0
+        self._unlink_failed_at = -_UNLINK_EVERY
+
+    def poll(self, limit_bytes: int = 4 << 20, limit_lines: int = 5_000) -> list[RawLine]:
+        """New complete lines: at most *limit_lines*, from about *limit_bytes* read.
+
+        Whoever is furthest behind in event time is read first, so that the backlog of several writers
+        comes in nearly in order; and services take turns, so that none can hold up the others.
+
+        Raises:
+            StateBusy: the offsets could not be read (first call only).
+        """
+        if self._known is None:
+            with self._state.read() as conn:
+                self._known = offsets.load(conn, "spool:")
+        if not self._entered():
+            return []
+        self._list()
+        with self._folders(self._services) as folders:
+            try:
+                return self._read(folders, limit_bytes, limit_lines)
+            finally:
+                self._reap(folders)
+
+    def save(self, tx: Connection) -> None:
+        """Write the offsets behind everything polled so far in transaction *tx*."""
+        moved: dict[tuple[str, str], int] = {}
+        for segment in self._segments():
+            segment.saved = segment.offset
+            if segment.offset != segment.committed:
+                moved[segment.source, segment.name] = segment.offset
+        self._forgetting = set(self._forget)
+        offsets.forget(tx, self._forgetting)
+        offsets.save(tx, self._parted | moved)
+
+    def committed(self) -> None:
+        """What :meth:`save` wrote is durable: delete the segments that are done with."""
+        for segment in self._segments():
+            segment.committed = segment.saved
+        self._forget -= self._forgetting
+        self._forgetting = set()
+        self._parted = {}
+        done = [name for name, service in self._services.items() if any(s.done for s in service.segments.values())]
+        if done and self._entered():
+            with self._folders(done) as folders:
+                self._reap(folders)
+
+    @property
+    def moved(self) -> bool:
+        """Whether :meth:`save` has anything to write that would be missed."""
+        return bool(self._parted) or any(segment.offset != segment.committed for segment in self._segments())
+
+    def figures(self) -> TailFigures:
+        """How the spool stood at the last :meth:`poll`."""
+        segments = self._segments()
+        refused = sum(len(service.refused) for service in self._services.values())
+        return TailFigures(len(segments), sum(segment.unread for segment in segments), self._lost, refused)
+
+    def close(self) -> None:
+        """Close every file. Nothing is deleted."""
+        for segment in self._segments():
+            self._shut(segment)
+        self._services.clear()
+        self._known = None
+        self._leave()
+
+    def claim(self) -> None:
+        """Make sure that nobody else tails this spool: it would take half of what comes.
+
+        Raises:
+            ConfigurationError: somebody does.
+        """
+        if not self._entered() and self._taken:
+            raise ConfigurationError(
+                f"another collector tails the spool {self._spool}: stop it, or name another folder with --spool"
+            )
+
+    # -- finding
+
+    def _segments(self) -> list[Segment]:
+        return [segment for service in self._services.values() for segment in service.segments.values()]
+
+    def _entered(self) -> bool:
+        """Open the spool and hold its lock, unless we do; whether we may read."""
+        self._taken = False
+        try:
+            status = self._spool.stat()
+            if self._root >= 0 and (status.st_dev, status.st_ino) == self._root_identity:
+                return True
+            self._leave()
+            root = os.open(self._spool, FOLDER)
+        except FileNotFoundError:
+            return False  # the first application creates it
+        except OSError as error:
+            self._complain(
+                f"spool {self._spool}",
+                f"the spool {shown(self._spool)} cannot be read: {error.strerror}; "
+                "run the collector as the applications' user, or as root",
+            )
+            return False
+        try:
+            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(root)
+            self._taken = True
+            self._complain(
+                f"spool {self._spool}",
+                f"another collector tails the spool {shown(self._spool)}; it is not read here until that one ends",
+            )
+            return False
+        self._root = root
+        self._root_identity = (status.st_dev, status.st_ino)
+        return True
+
+    def _leave(self) -> None:
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    @contextmanager
+    def _folders(self, names: Iterable[str]) -> Iterator[dict[str, int]]:
+        """Descriptors of the services' folders that may be entered."""
+        folders: dict[str, int] = {}
+        try:
+            for name in names:
+                folder = self._services[name].enter(self._root, name)
+                if folder is not None:
+                    folders[name] = folder
+            yield folders
+        finally:
+            for folder in folders.values():
+                os.close(folder)
+
+    def _list(self) -> None:
+        found: set[str] = set()
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith("."):
+                    continue
+                if not entry.is_dir(follow_symlinks=False) or not nameable(name):
+                    self._complain(
+                        f"stray {name!r}",
+                        f"{shown(name)} in the spool {shown(self._spool)} is not a service's folder and is not read;"
+                        " remove it",
+                    )
+                elif name in self._services or len(self._services) < _MAX_SERVICES:
+                    found.add(name)
+                    self._services.setdefault(name, ServiceFolder(f"spool:{name}", self._complain))
+                else:
+                    self._complain(
+                        "services",
+                        f"the spool holds more than {_MAX_SERVICES} services; the rest is not read",
+                    )
+        for name in self._services.keys() - found:
+            for segment in self._services.pop(name).segments.values():
+                self._missing(segment)
+
+    def _missing(self, segment: Segment) -> None:
+        """The file is gone, and not by us. Its offset is kept: a disk may have been unmounted and comes back."""
+        self._shut(segment)
+        key = segment.source, segment.name
+        if self._known is not None:
+            self._known[key] = segment.offset
+        if segment.offset != segment.committed:
+            self._parted[key] = segment.offset
+        if segment.unread > 0:
+            self._lost += 1
+            self._complain(
+                "lost",
+                f"segment {shown(segment.name)} of {shown(segment.source)} was removed before all of it was read; "
+                "leave deleting to the collector",
+            )
+
+    # -- reading
+
+    def _read(self, folders: dict[str, int], limit_bytes: int, limit_lines: int) -> list[RawLine]:
+        queue: list[tuple[int, bytes, str, str]] = []
+        now = time.monotonic()
+        for name, folder in folders.items():
+            service = self._services[name]
+            for gone in service.refresh(folder, self._known or {}):
+                self._missing(gone)
+            queue += [
+                (0, segment.key, name, segment.name)
+                for segment in service.segments.values()
+                if segment.waiting or segment.probe_due(now)
+            ]
+        heapq.heapify(queue)
+        turns: Counter[str] = Counter()
+        lines: list[RawLine] = []
+        while queue and len(lines) < limit_lines and limit_bytes > 0:
+            turn, key, name, segment_name = heapq.heappop(queue)
+            if turn < turns[name] // _TURNS:  # its service has had more turns since it was queued
+                heapq.heappush(queue, (turns[name] // _TURNS, key, name, segment_name))
+                continue
+            service = self._services[name]
+            segment = service.segments[segment_name]
+            if segment.fd < 0 and not self._opened(folders[name], service, segment):
+                continue
+            more, count = self._turn(segment, min(_TURN_LINES, limit_lines - len(lines)))
+            lines += more
+            limit_bytes -= count
+            turns[name] += 1
+            if count:
+                heapq.heappush(queue, (turns[name] // _TURNS, segment.key, name, segment_name))
+        return lines
+
+    def _turn(self, segment: Segment, max_lines: int) -> tuple[list[RawLine], int]:
+        """One slice of one segment; no bytes means that there is nothing more for now."""
+        try:
+            if segment.waiting:
+                lines, count = segment.read(max_lines)
+                if count:
+                    return lines, count
+            if segment.probe() and segment.waiting:
+                return segment.read(max_lines)
+        except OSError as error:
+            self._complain(
+                f"unreadable {segment.source} {segment.name}",
+                f"{shown(segment.source)}: {shown(segment.name)} cannot be read: {error.strerror}; "
+                "what was committed is kept, the rest is tried again",
+            )
+        finally:
+            if segment.shrunk:
+                segment.shrunk = False
+                self._lost += 1
+                self._complain(
+                    f"cut {segment.source} {segment.name}",
+                    f"{shown(segment.source)}: {shown(segment.name)} is shorter than what was read of it; "
+                    "nothing is counted twice, but lines written since may be lost",
+                )
+        return [], 0
+
+    def _opened(self, folder: int, service: ServiceFolder, segment: Segment) -> bool:
+        if self._open >= _MAX_OPEN and not self._make_room():
+            return False
+        try:
+            segment.open(folder, frozenset((os.fstat(folder).st_uid, os.geteuid(), 0)))
+        except FileNotFoundError:
+            segment.size = segment.offset  # the next listing will miss it
+            return False
+        except SegmentRefused as refusal:
+            service.refuse(segment.name, refusal.status, str(refusal))
+            return False
+        except OSError as error:
+            self._complain(
+                f"unreadable {segment.source} {segment.name}",
+                f"{shown(segment.source)}: {shown(segment.name)} cannot be read: {error.strerror}; "
+                "run the collector as the applications' user, or as root",
+            )
+            return False
+        self._open += 1
+        return True
+
+    def _make_room(self) -> bool:
+        """Close a file of which there is nothing to do just now."""
+        for segment in self._segments():
+            if segment.fd >= 0 and not segment.waiting and not segment.sealed and segment.committed == segment.offset:
+                self._shut(segment)
+                return True
+        return False
+
+    def _shut(self, segment: Segment) -> None:
+        if segment.fd >= 0:
+            segment.close()
+            self._open -= 1
+
+    # -- deleting
+
+    def _reap(self, folders: dict[str, int]) -> None:
+        """Delete the files of the segments that are done with."""
+        for name, folder in folders.items():
+            service = self._services[name]
+            for segment in [segment for segment in service.segments.values() if segment.done]:
+                segment.measure()
+                if segment.done and self._unlinked(folder, segment):
+                    self._shut(segment)
+                    del service.segments[segment.name]
+                    key = segment.source, segment.name
+                    self._forget.add(key)
+                    if self._known is not None:
+                        self._known.pop(key, None)
+
+    def _unlinked(self, folder: int, segment: Segment) -> bool:
+        if time.monotonic() - self._unlink_failed_at < _UNLINK_EVERY:
+            return False
+        try:
+            status = os.stat(segment.name, dir_fd=folder, follow_symlinks=False)
+            if (status.st_dev, status.st_ino) == segment.identity:  # else another file took its name
+                os.unlink(segment.name, dir_fd=folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._unlink_failed_at = time.monotonic()
+            self._complain(
+                f"undeletable {segment.source}",
+                f"{shown(segment.source)}: {shown(segment.name)} is done with but cannot be deleted: {error.strerror}; "
+                "make the folder writable for the collector",
+            )
+            return False
+        return True

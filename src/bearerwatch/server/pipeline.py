@@ -1,0 +1,173 @@
+"""What has been read and is not yet durable, on its way through load, detection and commit.
+
+Each step can be held up (a locked database, a full disk) and is then taken again, with the same data, at the
+next tick. Nothing is read again and nothing is left out: what a commit covers is exactly what was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bearerwatch.alert.router import Router
+from bearerwatch.detect.book import Change
+from bearerwatch.detect.detector import Detector
+from bearerwatch.ingest.decode import Decoder, Rejection
+from bearerwatch.ingest.intake import Answer, Intake
+from bearerwatch.ingest.lines import RawLine
+from bearerwatch.ingest.quarantine import Quarantine
+from bearerwatch.ingest.tail import SpoolTail
+from bearerwatch.store import outbox
+from bearerwatch.store.lake import Lake
+from bearerwatch.store.state import State
+
+__all__ = ["Pipeline"]
+
+_URGENT = frozenset(("opened", "closed", "merged"))
+_MAX_REASONS = 10
+
+
+class Pipeline:
+    """The stages in their order.
+
+    Args:
+        state: where the commit happens.
+        tails: spools.
+        intake: HTTP.
+        decoder: lines to events.
+        quarantine: for what is no event.
+        lake: where events go.
+        detector: what looks at them.
+        router: who is told.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        tails: Sequence[SpoolTail],
+        intake: Intake,
+        decoder: Decoder,
+        quarantine: Quarantine,
+        lake: Lake,
+        detector: Detector,
+        router: Router,
+    ) -> None:
+        self._state = state
+        self._tails = tails
+        self._intake = intake
+        self._decoder = decoder
+        self._quarantine = quarantine
+        self._lake = lake
+        self._detector = detector
+        self._router = router
+        self._lines: list[bytes] = []
+        self._rejected: list[Rejection] = []
+        self._changes: list[Change] = []
+        self._unseen = False
+        self.lag = 0.0
+        """Age in seconds of the newest event when it was last read; 0 if nothing came in."""
+
+    @property
+    def pending(self) -> int:
+        """Events read and not yet durable."""
+        return self._lake.pending_rows + len(self._lines)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether what was read has not come as far as detection: nothing more should be read."""
+        return bool(self._lines) or self._unseen
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(
+            self.pending or self._rejected or self._changes or self._intake.waiting or any(t.moved for t in self._tails)
+        )
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for the next commit."""
+        return self._intake.waiting or any(change.transition in _URGENT for change in self._changes)
+
+    def read(self, now: datetime, limit: int) -> int:
+        """Take in what has come, about *limit* lines of it; returns how many lines.
+
+        Raises:
+            StateBusy: offsets could not be looked up; what had been read before that is kept.
+        """
+        count = 0
+        newest: datetime | None = None
+        for tail in self._tails:
+            raws = tail.poll(limit_lines=max(1, limit // len(self._tails)))
+            if raws:
+                newest = self._decoded(raws, now, newest)
+                count += len(raws)
+        for batch in self._intake.poll(limit):
+            decoded = self._decoder(batch.lines, now)
+            self._lines += decoded.lines
+            self._rejected += decoded.rejected
+            reasons = tuple(dict.fromkeys(rejection.reason for rejection in decoded.rejected))[:_MAX_REASONS]
+            batch.answer = Answer(len(decoded.lines), len(decoded.rejected), decoded.duplicates + batch.taken, reasons)
+            count += len(batch.lines)
+            newest = max(filter(None, (newest, decoded.newest)), default=None)
+        self.lag = 0.0 if newest is None else max(0.0, (now - newest).total_seconds())
+        return count
+
+    def _decoded(self, raws: list[RawLine], now: datetime, newest: datetime | None) -> datetime | None:
+        decoded = self._decoder(raws, now)
+        self._lines += decoded.lines
+        self._rejected += decoded.rejected
+        return max(filter(None, (newest, decoded.newest)), default=None)
+
+    def advance(self, now: datetime) -> None:
+        """Load what was read and have it looked at.
+
+        Raises:
+            StateBusy: it cannot be done just now; call again.
+        """
+        if self._unseen:
+            self._look(now)
+        if self._lines:
+            self._lake.append(self._lines)
+            self._lines = []
+            self._unseen = True
+            self._rejected += [
+                Rejection(RawLine("collector", "", 0, line), "unloadable", "the lake cannot hold this event")
+                for line in self._lake.refused
+            ]
+        self._look(now)
+
+    def _look(self, now: datetime) -> None:
+        self._changes += self._detector.tick(now)
+        self._unseen = False
+
+    def commit(self, now: datetime) -> bool:
+        """Make everything durable that came as far as detection; returns whether notices were put out.
+
+        Raises:
+            StateBusy: it cannot be done just now; call again.
+            OSError: the quarantine's disk is full; call again.
+        """
+        self._quarantine.add(self._rejected, now)
+        self._rejected = []
+        rows = self._router.rows(self._changes, now)
+        try:
+            with self._state.begin() as tx:
+                self._lake.publish(tx)
+                for tail in self._tails:
+                    tail.save(tx)
+                self._intake.save(tx)
+                self._detector.save(tx)
+                outbox.enqueue(tx, rows)
+        except BaseException:
+            self._detector.rolled_back()
+            self._lake.rolled_back()
+            raise
+        self._changes = []
+        self._lake.committed()
+        self._detector.committed()
+        for tail in self._tails:
+            tail.committed()
+        self._intake.committed()
+        return bool(rows)
