@@ -1,0 +1,260 @@
+"""The events of the keys that might have crossed, and the exact question put to them.
+
+A key comes into focus when its sketches cannot rule it out: its events of the last minutes are loaded once, and new
+ones are added as they arrive, so that a key under attack costs a look at its own rows and nothing else. Keys with
+events from before the sketches' memory are looked up in the lake each time (*cold*).
+
+Rows have the number of the tick they came with; *since* is the first tick whose rows are new. Times are µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import duckdb
+
+from bearerwatch.detect import duckdb_sql as sql
+from bearerwatch.detect.book import Key, instant
+from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
+from bearerwatch.detect.evidence import Seen
+from bearerwatch.detect.recent import TABLE as RECENT
+from bearerwatch.detect.recent import Recent
+from bearerwatch.detect.watch import ID, Due, Row, Watch
+from bearerwatch.store.engine import COLUMNS
+from bearerwatch.store.lake import Lake
+
+__all__ = ["COLD", "FOCUS", "Focus", "Hits", "Span", "Watched"]
+
+FOCUS = "detect_focus"
+COLD = "detect_cold"
+
+Hits = dict[Key, list[tuple[int, int]]]
+"""Key to ``(ts, n)`` of its hits."""
+Span = tuple[Key, int, int]
+"""A key and a stretch of time, both ends included."""
+T = TypeVar("T")
+
+_FEW = 8
+_EVER = -(2**62)
+_LAST = 2**62
+
+
+@dataclass(slots=True)
+class Watched:
+    """A key in focus."""
+
+    start: int
+    """Its rows are complete from here on."""
+    newest: int
+    """None of its old rows is later."""
+    used: int
+    """When it last could not be ruled out, by event time."""
+
+
+class Focus:
+    """Tables ``detect_focus`` and ``detect_cold``."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, lake: Lake, recent: Recent, watches: Iterable[Watch]) -> None:
+        """Make the tables, empty."""
+        self._con = con
+        self._lake = lake
+        self._recent = recent
+        self._names = ", ".join(f'"{name}"' for name in recent.columns)
+        self._watches = {watch.number: watch for watch in watches}
+        self.keys: dict[int, dict[Key, Watched]] = {number: {} for number in self._watches}
+        kinds = ", ".join(f'"{name}" {COLUMNS[name]}' for name in recent.columns)
+        for table in (FOCUS, COLD):
+            con.execute(f"CREATE OR REPLACE TABLE {table} (rule INTEGER, tick BIGINT, {kinds})")
+
+    # -- rows in -----------------------------------------------------------------------------------------------------
+
+    def add(self, pairs: list[tuple[int, Row]], table: str = FOCUS) -> None:
+        """Copy new rows from the recent ones, each with the number of the rule that wants it."""
+        if pairs:
+            self._con.execute(
+                f"INSERT INTO {table} SELECT p.rule, r.tick, {self._names} FROM "  # noqa: S608 - names are ours
+                f"(SELECT unnest($1::INTEGER[]) AS rule, unnest($2::BIGINT[]) AS id) p JOIN {RECENT} r ON r.id = p.id",
+                [[rule for rule, _ in pairs], [row[ID] for _, row in pairs]],
+            )
+
+    def watch(
+        self,
+        watch: Watch,
+        due: Mapping[Key, Due],
+        *,
+        since: int,
+        floor: int | None,
+        newest: int,
+        clock: int,
+        old_pending: int,
+    ) -> None:
+        """Bring keys into focus: load their old rows, then add the new ones.
+
+        Args:
+            watch: the rule.
+            due: the keys, none of them in focus yet.
+            since: first tick whose rows are new.
+            floor: load from here on; None for everything there ever was.
+            newest: no old row is later than this.
+            clock: event time now.
+            old_pending: how many of the rows in ``pending`` are old.
+
+        Raises:
+            StateBusy: the lake's manifest cannot be read just now; nothing was done.
+        """
+        start = _EVER if floor is None else floor
+        spans = [(key, start, _LAST) for key in due]
+        try:
+            self._bring(watch, due, spans, since, floor, old_pending)
+        except BaseException:
+            self.reset()  # half of it may be there: whatever is wanted is loaded again
+            raise
+        for key in due:
+            self.keys[watch.number][key] = Watched(start, newest, clock)
+
+    def _bring(
+        self, watch: Watch, due: Mapping[Key, Due], spans: list[Span], since: int, floor: int | None, old_pending: int
+    ) -> None:
+        if self._recent.complete(watch, floor):
+            self._load(watch, spans, f"(SELECT * FROM {RECENT} WHERE tick < {since})", FOCUS)  # noqa: S608 - a number
+        else:
+            self._from_lake(spans, lambda events: self._load(watch, spans, events, FOCUS), old_pending)
+        self.add([(watch.number, row) for entry in due.values() for row in entry.rows])
+
+    def cold(self, watch: Watch, due: Mapping[Key, Due], old_pending: int) -> dict[Key, Due]:
+        """Load what lake and memory have around *due* into ``detect_cold``; returns the keys that could have crossed."""
+        crossing = dict(due)
+        if len(due) > _FEW:
+            spans = _around(watch, due)
+            found = self._from_lake(spans, lambda events: self._crossing(watch, spans, events), self._lake.pending_rows)
+            crossing = {key: due[key] for key in found}
+        self._con.execute(f"TRUNCATE {COLD}")
+        if crossing:
+            near = _around(watch, crossing)
+            self._from_lake(near, lambda events: self._load(watch, near, events, COLD), old_pending)
+            self.add([(watch.number, row) for entry in crossing.values() for row in entry.rows], COLD)
+        return crossing
+
+    def _from_lake(self, spans: list[Span], work: Callable[[str], T], pending: int) -> T:
+        """Do *work* on the committed events of those times and the first *pending* of those in memory."""
+        low, high = min(span[1] for span in spans), max(span[2] for span in spans)
+        bounds = []
+        if low != _EVER:
+            bounds.append(f"ts >= make_timestamp({low})")
+        if high != _LAST:
+            bounds.append(f"ts <= make_timestamp({high})")
+        where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+        rest = f"SELECT {self._names} FROM (SELECT * FROM pending LIMIT {pending}){where}"  # noqa: S608
+        return self._lake.reading(
+            None if low == _EVER else instant(low),
+            None if high == _LAST else instant(high + 1),
+            lambda scan: work(f"(SELECT {self._names} FROM {scan}{where} UNION ALL {rest})"),  # noqa: S608
+        )
+
+    def _load(self, watch: Watch, spans: list[Span], events: str, table: str) -> None:
+        wanted = " OR ".join(f"({sql.step_where(stage.step, watch.rule.group_by)})" for stage in watch.stages)
+        cte, on, values = _joined(watch, spans)
+        self._con.execute(
+            f"INSERT INTO {table} WITH {cte} SELECT {watch.number}, -1, {self._names} FROM {events} e "  # noqa: S608
+            f"JOIN spans ON {on} WHERE ({wanted}) AND epoch_us(ts) BETWEEN low AND high",
+            values,
+        )
+
+    def _crossing(self, watch: Watch, spans: list[Span], events: str) -> list[Key]:
+        cte, on, values = _joined(watch, spans)
+        near = f"(SELECT e.* FROM {events} e JOIN spans ON {on} WHERE epoch_us(ts) BETWEEN low AND high)"  # noqa: S608
+        query = sql.crossing(watch.rule.correlation, near)
+        return list(self._con.execute(f"WITH {cte} SELECT * FROM ({query})", values).fetchall())  # noqa: S608
+
+    # -- the question ------------------------------------------------------------------------------------------------
+
+    def hits(self, watch: Watch, due: Mapping[Key, Due], table: str, *, before: int | None = None) -> Hits:
+        """The hits of *due*'s keys at all anchors its new rows can have changed.
+
+        Args:
+            watch: the rule.
+            due: the keys.
+            table: ``detect_focus`` or ``detect_cold``.
+            before: look at rows of earlier ticks alone.
+        """
+        cte, on, values = _joined(watch, _around(watch, due))
+        old = "" if before is None else f" AND tick < {before}"
+        near = (
+            f"(SELECT e.* FROM {table} e JOIN spans ON {on} WHERE rule = {watch.number}{old} "  # noqa: S608
+            "AND epoch_us(ts) BETWEEN low AND high)"
+        )
+        names = [f"k{i}" for i in range(len(watch.rule.group_by))]
+        keys = ", ".join(f"h.{name}" for name in names)
+        same = " AND ".join(f"h.{name} = spans.{name}" for name in names)
+        rows = self._con.execute(
+            f"WITH {cte} SELECT {keys}, epoch_us(h.ts), h.n FROM ({sql.hits(watch.rule.correlation, near)}) h "  # noqa: S608
+            f"JOIN spans ON {same} WHERE epoch_us(h.ts) BETWEEN low + {watch.reach} AND high",
+            values,
+        ).fetchall()
+        found: Hits = {}
+        for *key, ts, n in rows:
+            found.setdefault(tuple(key), []).append((ts, n))
+        return found
+
+    def seen(self, watch: Watch, gaps: list[Span], before: int, table: str) -> dict[Key, list[Seen]]:
+        """The rows of earlier ticks in those stretches of time, which must not overlap."""
+        found: dict[Key, list[Seen]] = {}
+        if not gaps:
+            return found
+        width = len(watch.rule.group_by)
+        names = ", ".join(f"k{i}" for i in range(width))
+        shown = ", ".join(f'"{name}"' for name in EVIDENCE)
+        cte, on, values = _joined(watch, gaps)
+        rows = self._con.execute(
+            f"WITH {cte} SELECT {names}, epoch_us(ts), {sql.WEIGHT}, {shown} FROM {table} e JOIN spans ON {on} "  # noqa: S608
+            f"WHERE rule = {watch.number} AND tick < {before} AND epoch_us(ts) BETWEEN low AND high",
+            values,
+        ).fetchall()
+        for row in rows:
+            found.setdefault(row[:width], []).append(Seen(*row[width:]))
+        return found
+
+    # -- upkeep ------------------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Forget all keys; those that are wanted are loaded again. Always safe."""
+        for keys in self.keys.values():
+            keys.clear()
+        self._con.execute(f"TRUNCATE {FOCUS}")
+
+    def prune(self, floors: Mapping[int, int]) -> None:
+        """Drop what lies before *floors* (by rule): rows, and keys that could be ruled out ever since."""
+        if not any(self.keys.values()):
+            return
+        keep = ["FALSE"]
+        for number, keys in self.keys.items():
+            unused = [key for key, watched in keys.items() if watched.used < floors[number]]
+            if unused:
+                cte, on, values = _joined(self._watches[number], [(key, 0, 0) for key in unused])
+                spans = f"(WITH {cte} FROM spans) spans"
+                self._con.execute(f"DELETE FROM {FOCUS} e USING {spans} WHERE rule = {number} AND {on}", values)  # noqa: S608
+                for key in unused:
+                    del keys[key]
+            for watched in keys.values():
+                watched.start = max(watched.start, floors[number])
+            if keys:
+                keep.append(f"(rule = {number} AND ts >= make_timestamp({floors[number]}))")
+        self._con.execute(f"CREATE OR REPLACE TABLE {FOCUS} AS FROM {FOCUS} WHERE {' OR '.join(keep)}")
+
+
+def _around(watch: Watch, due: Mapping[Key, Due]) -> list[Span]:
+    """All that can matter to the anchors that the new rows of *due* can have changed."""
+    return [(key, entry.first - watch.reach, entry.last + watch.reach) for key, entry in due.items()]
+
+
+def _joined(watch: Watch, spans: list[Span]) -> tuple[str, str, list[object]]:
+    """A CTE ``spans(k…, low, high)``, the condition that joins events with it, and its parameters."""
+    group_by = watch.rule.group_by
+    names = [f"k{i}" for i in range(len(group_by))]
+    lists = [f"unnest(${i + 1}::VARCHAR[]) AS {name}" for i, name in enumerate(names)]
+    lists += [f"unnest(${len(names) + i}::BIGINT[]) AS {name}" for i, name in ((1, "low"), (2, "high"))]
+    on = " AND ".join(f"{sql.key_column(field)} = spans.{name}" for field, name in zip(group_by, names, strict=True))
+    columns: list[object] = [[span[0][i] for span in spans] for i in range(len(names))]
+    return f"spans AS (SELECT {', '.join(lists)})", on, [*columns, [s[1] for s in spans], [s[2] for s in spans]]

@@ -1,0 +1,235 @@
+"""What a rule means, free of any query language: conditions on one event, and windows over many.
+
+Semantics every dialect must keep:
+
+* An event takes part only if all its group-by fields (and the field of a ``ValueCount``) are known.
+* The window of an anchor ``a`` is every event of the same key with ``a.ts - seconds <= ts <= a.ts``: both ends
+  belong to it, and so do events at the very same instant, whichever came first.
+* An event stands for ``count`` events in an ``EventCount``; it is one value in a ``ValueCount``.
+* A ``Sequence`` step may be met at the same instant as the one before it.
+* A field that is not known compares false, and the negation of that is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from pathlib import Path
+
+__all__ = [
+    "And",
+    "Compare",
+    "Condition",
+    "Correlation",
+    "EventCount",
+    "Not",
+    "Op",
+    "Or",
+    "Rule",
+    "Scalar",
+    "Selection",
+    "Sequence",
+    "Step",
+    "ValueCount",
+    "Wildcard",
+    "compared_of",
+    "fields_of",
+    "outcomes_of",
+    "reach",
+    "selections_of",
+]
+
+Scalar = str | int | float | bool
+
+
+class Op(StrEnum):
+    """How a field is compared."""
+
+    IN = "in"
+    """Equal to one of ``value``, a tuple of scalars."""
+    LIKE = "like"
+    """Matches ``value``, a tuple of literal strings and :class:`Wildcard`."""
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    CIDR = "cidr"
+    """An address within the network ``value`` (a string such as ``10.0.0.0/8``)."""
+    EXISTS = "exists"
+    """``value`` is a bool: whether the field must be known."""
+    RE = "re"
+    """``value`` is an RE2 expression, found anywhere in the field."""
+
+
+class Wildcard(Enum):
+    """A part of a pattern that is not literal."""
+
+    MANY = "*"
+    ONE = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One field against a value. Text is compared without regard to case unless ``cased``."""
+
+    field: str
+    op: Op
+    value: Scalar | tuple[Scalar, ...] | tuple[str | Wildcard, ...]
+    cased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of them."""
+
+    items: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of them."""
+
+    items: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Not so; also true where the fields are not known."""
+
+    item: Condition
+
+
+Condition = And | Or | Not | Compare
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which single events take part."""
+
+    name: str
+    where: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class EventCount:
+    """At least ``at_least`` events within ``seconds``."""
+
+    selection: Selection
+    group_by: tuple[str, ...]
+    seconds: int
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCount:
+    """At least ``at_least`` different values of ``field`` within ``seconds``."""
+
+    selection: Selection
+    group_by: tuple[str, ...]
+    seconds: int
+    at_least: int
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Every step, in this order, from the first to the last within ``seconds``.
+
+    A step is an event, or an anchor at which a count over the same group-by fields held.
+    """
+
+    steps: tuple[Step, ...]
+    group_by: tuple[str, ...]
+    seconds: int
+
+
+Step = Selection | EventCount | ValueCount
+Correlation = EventCount | ValueCount | Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One detection rule as read from its file."""
+
+    name: str
+    """The file's name without its ending: the rule's id everywhere in bearerwatch."""
+    uuid: str
+    version: int
+    """Raised when the rule's meaning changes; part of every episode's id."""
+    title: str
+    level: str
+    """``informational``, ``low``, ``medium``, ``high`` or ``critical``."""
+    status: str
+    description: str
+    correlation: Correlation
+    advice: str = ""
+    """What to do when it fires."""
+    falsepositives: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """How to tell false positives from true ones, and how to tune the rule: ours, beyond Sigma's own field."""
+    tags: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    path: Path | None = None
+
+    @property
+    def group_by(self) -> tuple[str, ...]:
+        """The fields whose values are the key of an episode."""
+        return self.correlation.group_by
+
+    @property
+    def window(self) -> int:
+        """Seconds within which two hits belong to one episode."""
+        return self.correlation.seconds
+
+
+def selections_of(correlation: Correlation) -> tuple[Selection, ...]:
+    """The selections of *correlation*, one per step, in order."""
+    if isinstance(correlation, Sequence):
+        return tuple(step if isinstance(step, Selection) else step.selection for step in correlation.steps)
+    return (correlation.selection,)
+
+
+def reach(correlation: Correlation) -> int:
+    """Seconds over which one event can still change what holds later."""
+    if isinstance(correlation, Sequence):
+        inner = [step.seconds for step in correlation.steps if not isinstance(step, Selection)]
+        return correlation.seconds + max(inner, default=0)
+    return correlation.seconds
+
+
+def compared_of(correlation: Correlation) -> frozenset[str]:
+    """The fields by which *correlation* selects events."""
+    return frozenset(name for selection in selections_of(correlation) for name in _compared(selection.where))
+
+
+def fields_of(correlation: Correlation) -> frozenset[str]:
+    """Every field of an event that *correlation* looks at, beside ``ts`` and ``count``."""
+    steps: tuple[Step, ...] = correlation.steps if isinstance(correlation, Sequence) else (correlation,)
+    counted = {step.field for step in steps if isinstance(step, ValueCount)}
+    return compared_of(correlation) | counted | frozenset(correlation.group_by)
+
+
+def _compared(condition: Condition) -> Iterator[str]:
+    match condition:
+        case Compare(field=field):
+            yield field
+        case Not(item=item):
+            yield from _compared(item)
+        case And(items=items) | Or(items=items):
+            for item in items:
+                yield from _compared(item)
+
+
+def outcomes_of(condition: Condition) -> frozenset[str] | None:
+    """The outcomes an event must have one of to match; None when any will do. Never too few."""
+    match condition:
+        case Compare(field="outcome", op=Op.IN, value=tuple(values)):
+            return frozenset(str(value).lower() for value in values)
+        case And(items=items):
+            known = [found for item in items if (found := outcomes_of(item)) is not None]
+            return frozenset.intersection(*known) if known else None
+        case Or(items=items):
+            each = [outcomes_of(item) for item in items]
+            return frozenset().union(*(e for e in each if e is not None)) if None not in each else None
+    return None

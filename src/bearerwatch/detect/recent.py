@@ -1,0 +1,126 @@
+# ruff: noqa: S608 - made of names and numbers of ours
+"""The last minutes of events in DuckDB's memory: a short way to what would else be read from disk.
+
+Events that were let in are many and kept for a short time; refused ones are few and kept for longer. Both are bounded
+by number of rows, and each knows from when on it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
+from bearerwatch.detect.ir import fields_of
+from bearerwatch.detect.watch import ID, OUTCOME, Row, Watch, Watches
+from bearerwatch.store.engine import COLUMNS
+
+__all__ = ["MOST_COMMON", "MOST_RARE", "TABLE", "Recent", "columns"]
+
+TABLE = "detect_recent"
+MOST_COMMON = 80_000
+"""Rows of let-in events kept at most (some 500 bytes each)."""
+MOST_RARE = 40_000
+"""Rows of other events kept at most."""
+
+_LET_IN = ("success", "anonymous")
+_COMMON = "coalesce(outcome IN ('success', 'anonymous'), FALSE)"
+_MINUTE = 60_000_000
+
+
+def columns(watches: Sequence[Watch]) -> tuple[str, ...]:
+    """The columns of an event that the rules and their evidence need, and no other."""
+    wanted = {"ts", "count", *EVIDENCE}
+    for watch in watches:
+        wanted |= fields_of(watch.rule.correlation)
+    return tuple(name for name in COLUMNS if name in wanted)
+
+
+class Recent:
+    """The table, and from when on it is complete. Times in µs; None means that nothing was ever left out."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, watches: Watches) -> None:
+        """Make the table, empty."""
+        self._con = con
+        self.columns = columns(watches.all)
+        self._names = ", ".join(f'"{name}"' for name in (*self.columns, "received_at"))
+        typed = ", ".join(f'"{name}" {COLUMNS[name]}' for name in (*self.columns, "received_at"))
+        con.execute(f"CREATE OR REPLACE TABLE {TABLE} (id BIGINT, tick BIGINT, {typed})")
+        self._select = watches.columns.select
+        self._from: dict[bool, int | None] = {True: None, False: None}
+        self._rows = {True: 0, False: 0}
+        self._ids = 0
+        self._last: list[Row] = []
+
+    def take(self, tick: int) -> list[Row]:
+        """Take in table ``batch`` and return its rows; none if it is the one that was taken before."""
+        rows: list[Row] = self._con.execute(
+            f"INSERT INTO {TABLE} SELECT {self._ids} + row_number() OVER (), {tick}, {self._names} FROM batch "
+            f"RETURNING {self._select}"
+        ).fetchall()
+        self._ids += len(rows)
+        # With when they were received in them, no two batches are the same.
+        content = [row[ID + 1 :] for row in rows]
+        if content == self._last:
+            if rows:
+                self._con.execute(f"DELETE FROM {TABLE} WHERE tick = {tick}")
+            return []
+        self._last = content
+        common = sum(row[OUTCOME] in _LET_IN for row in rows)
+        self._rows[True] += common
+        self._rows[False] += len(rows) - common
+        return rows
+
+    def load(self, events: str, since: int) -> None:
+        """Fill the empty table from *events* (an SQL table expression), from *since* on as far as the bounds allow."""
+        where = f"ts >= make_timestamp({since})"
+        minutes = self._con.execute(
+            f"SELECT {_COMMON}, epoch_us(date_trunc('minute', ts)) AS minute, count(*) FROM {events} WHERE {where} "
+            "GROUP BY ALL ORDER BY minute DESC"
+        ).fetchall()
+        wheres = []
+        for kind, most in ((True, MOST_COMMON), (False, MOST_RARE)):
+            start, total = since, 0
+            for is_common, minute, number in minutes:
+                if is_common == kind:
+                    total += number
+                    if total > most:
+                        start = max(start, minute + _MINUTE)
+                        break
+            self._from[kind] = start
+            wheres.append(f"({_COMMON} = {kind} AND ts >= make_timestamp({start}))")
+        self._con.execute(
+            f"INSERT INTO {TABLE} SELECT 0, 0, {self._names} FROM {events} WHERE {where} AND ({' OR '.join(wheres)})"
+        )
+        self._recount()
+
+    def complete(self, watch: Watch, since: int | None) -> bool:
+        """Whether it has every event *watch* can want from *since* on."""
+        kinds = [False] if watch.outcomes is not None and watch.outcomes.isdisjoint(_LET_IN) else [False, True]
+        starts = [self._from[kind] for kind in kinds]
+        return all(start is None or (since is not None and start <= since) for start in starts)
+
+    def prune(self, before: int) -> None:
+        """Drop what is older than *before*, and the oldest of what is over the bounds."""
+        wheres = []
+        for kind, most in ((True, MOST_COMMON), (False, MOST_RARE)):
+            start = max(before, self._from[kind] or before)
+            if self._rows[kind] > most:
+                # Down to three quarters, so that this is not needed at every tick.
+                newest = f"SELECT ts FROM {TABLE} WHERE {_COMMON} = {kind} ORDER BY ts DESC LIMIT {most * 3 // 4}"
+                ((found,),) = self._con.execute(f"SELECT epoch_us(min(ts)) FROM ({newest})").fetchall()
+                start = max(start, found + 1)
+            self._from[kind] = start
+            wheres.append(f"({_COMMON} = {kind} AND ts >= make_timestamp({start}))")
+        self._con.execute(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} WHERE {' OR '.join(wheres)}")
+        self._recount()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is well over its bounds."""
+        return self._rows[True] > MOST_COMMON * 5 // 4 or self._rows[False] > MOST_RARE * 5 // 4
+
+    def _recount(self) -> None:
+        ((common, total),) = self._con.execute(f"SELECT count(*) FILTER ({_COMMON}), count(*) FROM {TABLE}").fetchall()
+        self._rows = {True: common, False: total - common}
