@@ -1,0 +1,1 @@
+"""From an episode to a person or a machine: what is said, to whom, and the proof that it arrived."""

@@ -1,0 +1,138 @@
+"""``bearerwatch events``: what happened, event by event."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bearerwatch.cli._options import Database, Json, StateFolder, database_url, moment, state_folder
+from bearerwatch.cli._output import console, lines, say
+from bearerwatch.cli._tokens import token_ids
+from bearerwatch.errors import ConfigurationError
+from bearerwatch.event import Outcome
+
+if TYPE_CHECKING:
+    from bearerwatch.store.reader import Reader
+
+__all__ = ["app", "events", "find"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_LATE = timedelta(minutes=2)
+_POLL = 1.0
+
+
+@app.command(
+    epilog="Example: bearerwatch events --since 15m --outcome invalid --ip 203.0.113.7\n\n"
+    "Example: bearerwatch events --follow --json | jq .outcome"
+)
+def events(
+    *,
+    since: Annotated[str, typer.Option(help="From when: 15m, 2h, 7d ago, or 2026-01-31T12:00:00Z.")] = "1h",
+    until: Annotated[str | None, typer.Option(help="Until when; now if not given.", show_default=False)] = None,
+    outcome: Annotated[
+        list[str] | None, typer.Option(help="Only this outcome; may be repeated.", show_default=False)
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="A fingerprint as logs print it, or - for a token on stdin.", show_default=False),
+    ] = None,
+    ip: Annotated[
+        str | None, typer.Option("--ip", "--address", help="Only of this caller's address.", show_default=False)
+    ] = None,
+    request_id: Annotated[str | None, typer.Option(help="Only of this request.", show_default=False)] = None,
+    service: Annotated[str | None, typer.Option(help="Only of this service.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, the newest.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones arrive.")] = False,
+    state: StateFolder = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Show events, oldest first.
+
+    With --json: NDJSON, one event a line with all its fields.
+    """
+    from bearerwatch.store.reader import Reader  # noqa: PLC0415 - loads DuckDB
+
+    now = datetime.now(UTC)
+    unknown = sorted(set(outcome or ()) - set(Outcome))
+    if unknown:
+        raise ConfigurationError(f"--outcome is one of {', '.join(Outcome)}")
+    folder = state_folder(state)
+    filters: dict[str, Any] = {
+        "outcome": outcome or None,
+        "client_ip": ip,
+        "request_id": request_id,
+        "service": service,
+    }
+    start = moment(since, "--since", now)
+    end = None if until is None else moment(until, "--until", now)
+    if end is not None and end <= start:
+        raise ConfigurationError("--until lies before --since: swap them")
+    tokens = [] if token is None else token_ids(token, folder)
+    with Reader(folder, database_url(database)) as reader:
+        found = find(reader, tokens, since=start, until=end, limit=limit, **filters)
+        _print(found, as_json=as_json)
+        if len(found) == limit:
+            say(f"only the newest {limit} are shown: --limit gives more, --since fewer")
+        elif not found and not follow:
+            say("no event fits; 'bearerwatch doctor' says whether any arrive")
+        if follow:
+            _follow(reader, tokens, found, start, filters, as_json=as_json)
+
+
+def find(reader: Reader, tokens: list[str], **filters: Any) -> list[dict[str, Any]]:
+    """Events that fit, oldest first; those of any of *tokens* if there are some.
+
+    Raises:
+        ConfigurationError: the beginning of a fingerprint fits several tokens.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        for token in tokens or (None,):
+            for event in reader.timeline(token=token, **filters):
+                found[event["event_id"]] = event
+    except (LookupError, ValueError) as error:
+        raise ConfigurationError(f"--token: {error}") from None
+    ordered = sorted(found.values(), key=lambda event: (event["ts"], event["event_id"]))
+    limit = filters.get("limit")
+    return ordered if limit is None else ordered[-limit:]
+
+
+def _follow(
+    reader: Reader,
+    tokens: list[str],
+    shown: list[dict[str, Any]],
+    start: datetime,
+    filters: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    seen = {event["event_id"]: event["ts"] for event in shown}
+    start = max(start, datetime.now(UTC) - _LATE)
+    while True:
+        time.sleep(_POLL)
+        fresh = [
+            event for event in find(reader, tokens, since=start, limit=None, **filters) if event["event_id"] not in seen
+        ]
+        _print(fresh, as_json=as_json)
+        seen.update((event["event_id"], event["ts"]) for event in fresh)
+        # Late events still come: what was shown is remembered for as long as it may be found again.
+        start = max(start, datetime.now(UTC) - _LATE)
+        seen = {event_id: moment for event_id, moment in seen.items() if moment >= start}
+
+
+def _print(found: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        lines(found)
+    else:
+        from bearerwatch.cli._render import event_line  # noqa: PLC0415 - not needed for --json
+
+        screen = console()
+        for event in found:
+            screen.print(event_line(event))
+    if found:
+        typer.get_text_stream("stdout").flush()

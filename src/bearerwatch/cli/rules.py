@@ -1,0 +1,171 @@
+"""``bearerwatch rules``: which rules are in force, and whether they do what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bearerwatch.cli._options import Json, Rules, rules_folder
+from bearerwatch.cli._output import console, row, say
+from bearerwatch.errors import ConfigurationError, RuleError
+
+if TYPE_CHECKING:
+    from bearerwatch.detect.ir import Rule
+
+__all__ = ["app", "list_", "try_"]
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="List detection rules, and test them on their own events.",
+    epilog="Example: bearerwatch rules list\n\nExample: bearerwatch rules test ./rules",
+)
+
+
+@app.command("list", epilog="Example: bearerwatch rules list --rules ./rules")
+def list_(rules: Rules = None, as_json: Json = False) -> None:
+    """List the rules in force: ours, and your own from --rules.
+
+    With --json: NDJSON, one rule a line.
+    """
+    from bearerwatch.detect.rulebook import load_rules, package_rules  # noqa: PLC0415 - loads pySigma
+
+    found = load_rules(rules_folder(rules))
+    ours = package_rules()
+    if as_json:
+        for rule in found:
+            row(_fields(rule, ours))
+        return
+    from rich.text import Text  # noqa: PLC0415
+
+    from bearerwatch.alert.channels.console import STYLES  # noqa: PLC0415
+    from bearerwatch.alert.escape import printable  # noqa: PLC0415
+
+    screen = console()
+    width = max((len(rule.name) for rule in found), default=0)
+    for rule in found:
+        text = Text()
+        text.append(f"{printable(rule.name):<{width}}  ", style="bold")
+        text.append(f"{printable(rule.level):<14}", style=STYLES.get(rule.level, ""))
+        text.append(printable(rule.title))
+        text.append(f"  by {', '.join(rule.group_by)}, {rule.window} s, version {rule.version}", style="dim")
+        if not _is_ours(rule, ours):
+            text.append(f"  {printable(rule.path)}", style="cyan")
+        screen.print(text)
+    say(f"{len(found)} rules; 'bearerwatch rules test' tries each on its own events")
+
+
+@app.command(
+    "test",
+    epilog="Example: bearerwatch rules test\n\n"
+    "Example: bearerwatch rules test ./rules/admin_probing.yml\n\n"
+    "Example: bearerwatch rules test ./rules --json",
+)
+def try_(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Rule files, or folders of them; all rules in force if none."),
+    ] = None,
+    rules: Rules = None,
+    as_json: Json = False,
+) -> None:
+    """Run each rule on the test events beside it, as NAME.test.yml.
+
+    A rule passes if each of its tests makes exactly the episodes it expects, and there are at least one hit and one
+    near miss. Exits 1 if a rule does not.
+
+    With --json: NDJSON, {"rule", "path", "passed", "tests": [{"test", "hit", "passed", "problem"}], "problem"} a line.
+    """
+    from bearerwatch.detect.rulebook import rule_files  # noqa: PLC0415 - loads pySigma
+
+    files = _files(paths) if paths else rule_files(rules_folder(rules))
+    failed = 0
+    for path in files:
+        result = _tested(path)
+        failed += not result["passed"]
+        if as_json:
+            row(result)
+        else:
+            _print(result)
+    say(f"{len(files)} rules tested, {failed} failed" if failed else f"{len(files)} rules tested, all good")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _tested(path: Path) -> dict[str, Any]:
+    from bearerwatch.detect.ruletest import run_rule_tests  # noqa: PLC0415
+    from bearerwatch.detect.sigma import read_rule  # noqa: PLC0415
+
+    result: dict[str, Any] = {"rule": path.stem, "path": str(path), "passed": False, "tests": [], "problem": ""}
+    try:
+        results = run_rule_tests(read_rule(path))
+    except RuleError as error:
+        return result | {"problem": str(error)}
+    result["tests"] = [
+        {"test": one.test, "hit": one.hit, "passed": one.passed, "problem": one.problem} for one in results
+    ]
+    return result | {"passed": all(one.passed for one in results)}
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    from bearerwatch.alert.escape import printable  # noqa: PLC0415
+
+    screen = console()
+    tests = result["tests"]
+    hits = sum(one["hit"] for one in tests)
+    passed = result["passed"]
+    text = Text()
+    text.append("✓ " if passed else "✗ ", style="green" if passed else "bold red")
+    text.append(printable(result["rule"]), style="bold")
+    if tests:
+        text.append(f"  {hits} hits, {len(tests) - hits} near misses", style="dim")
+    screen.print(text)
+    for problem in [result["problem"], *(one["problem"] for one in tests)]:
+        for line in problem.splitlines():
+            screen.print(Text(f"    {printable(line, 1000)}", style="red"))
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = [one for one in sorted(path.glob("*.yml")) if not one.name.startswith(".")]
+            files = [one for one in inside if not one.name.endswith(".test.yml")]
+            if not files:
+                raise ConfigurationError(f"there is no rule in {path}: rules are files that end in .yml")
+            found.update(dict.fromkeys(files))
+        elif path.name.endswith(".test.yml"):
+            found[path.with_name(path.name.removesuffix(".test.yml") + ".yml")] = None
+        elif path.exists():
+            found[path] = None
+        else:
+            raise ConfigurationError(f"there is no file or folder {path}")
+    return list(found)
+
+
+def _is_ours(rule: Rule, ours: Path) -> bool:
+    return rule.path is not None and rule.path.parent == ours
+
+
+def _fields(rule: Rule, ours: Path) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "id": rule.uuid,
+        "version": rule.version,
+        "title": rule.title,
+        "level": rule.level,
+        "status": rule.status,
+        "group_by": list(rule.group_by),
+        "window_seconds": rule.window,
+        "description": rule.description,
+        "advice": rule.advice,
+        "falsepositives": list(rule.falsepositives),
+        "tags": list(rule.tags),
+        "references": list(rule.references),
+        "path": None if rule.path is None else str(rule.path),
+        "ours": _is_ours(rule, ours),
+    }
