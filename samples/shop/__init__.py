@@ -1,0 +1,1 @@
+"""What the three samples share: a small shop's seed data, its tokens and its log."""
