@@ -1,0 +1,154 @@
+"""Microseconds a middleware adds to a request, beside its peers and the floor."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench._rows import Measured, Row
+
+IDS = ("middleware.django", "middleware.flask", "middleware.starlette")
+METHOD = """\
+Each variant runs in a process of its own that holds the bare application too. The two take turns in chunks of 50
+requests, in process, through the WSGI or ASGI callable; what is added is the difference of the medians over all
+chunks. The variants' processes take turns every 250 requests. All of it is repeated with new processes, and the
+figure is the median of the repetitions. *A/A* in the notes is the bare application against itself: what the method
+cannot tell from nothing.
+
+Every request is a `GET` of a JSON document by one of 64 clients, each with its own JWT and address; half of the
+requests are for 50 popular orders and half for any of 100,000. A token costs more the first time a process sees it,
+for it is read and fingerprinted then; the notes say what a request costs if every one brings a new token.
+bearerwatch writes its full event to a spool, and the events are counted afterwards. The *floor* writes to the same
+file system: an id, one HMAC-SHA-256 of the token, one record of the same fields encoded by msgspec, one `write` with
+`O_APPEND`, and nothing else. The limit is 1.5 times the floor of the same run.
+
+django-guid, flask-log-request-id and asgi-correlation-id set an id and write no event. django-structlog writes JSON
+to a file. OpenTelemetry runs without a provider's work (no-op) and with the SDK, a batching processor and an in-memory
+exporter; on Flask and Starlette it is its WSGI and ASGI middleware."""
+
+_LIMIT = 1.5
+_FRESH = "bearerwatch, new tokens"
+_CHUNKS = 5
+"""Chunks of a slice, which is what one variant does before it is the next one's turn."""
+_SIZE = 50
+"""Requests of a chunk."""
+_SLICE = (4 + _CHUNKS) * _SIZE
+"""Requests the variant serves in a slice, with those that warm it up again."""
+_WARM_UP = 300
+"""Requests before the first round."""
+
+
+def run(ids: list[str], *, quick: bool) -> Iterator[Measured]:
+    """Measure the frameworks named by *ids*."""
+    repeats, rounds, slices = (1, 9, 2) if quick else (5, 9, 6)
+    for name in ids:
+        yield _framework(name.removeprefix("middleware."), repeats, rounds, slices)
+
+
+def _framework(framework: str, repeats: int, rounds: int, slices: int) -> Measured:
+    variants = ("bare", *importlib.import_module(f"bench._web.{framework}").VARIANTS)
+    wall: dict[str, list[float]] = {variant: [] for variant in (*variants, _FRESH)}
+    cpu: dict[str, list[float]] = {variant: [] for variant in (*variants, _FRESH)}
+    bare: list[float] = []
+    for _ in range(repeats):
+        for variant, times in _repeat(framework, variants, rounds * slices).items():
+            plain, watched = zip(*times["bare"], strict=True), zip(*times["watched"], strict=True)
+            for kept, before, after in zip((wall, cpu), plain, watched, strict=True):
+                kept[variant].append((median(after) - median(before)) / _SIZE / 1000)
+            bare.append(median(first for first, _ in times["bare"]) / _SIZE / 1000)
+    added = {variant: round(median(values), 1) for variant, values in wall.items()}
+    noise = added.pop("bare")
+    ours = added.pop("bearerwatch")
+    fresh = added.pop(_FRESH)
+    spread = {name: f"{min(wall[name]):.1f} to {max(wall[name]):.1f} µs" for name in ("bearerwatch", "floor")}
+    how = (
+        f"bare {median(bare):.1f} µs; {repeats} x {rounds} rounds of {slices * _CHUNKS * _SIZE} requests; "
+        f"A/A {noise:+.1f} µs; repetitions of ours {spread['bearerwatch']}, of the floor {spread['floor']}; "
+        f"by processor time ours {median(cpu['bearerwatch']):.1f} µs, floor {median(cpu['floor']):.1f} µs; "
+        f"where no token has been seen before, ours {fresh:.1f} µs"
+    )
+    row = Row(
+        id=f"middleware.{framework}",
+        unit="µs",
+        ours=ours,
+        peers=added,
+        limit=round(_LIMIT * added["floor"], 1),
+    )
+    return Measured(row=row, how=how)
+
+
+def _repeat(framework: str, variants: tuple[str, ...], slices: int) -> dict[str, dict[str, list[tuple[int, int]]]]:
+    times: dict[str, dict[str, list[tuple[int, int]]]] = {
+        variant: {"bare": [], "watched": []} for variant in (*variants, _FRESH)
+    }
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bearerwatch-bench-")))
+        workers = {variant: stack.enter_context(_worker(framework, variant, folder)) for variant in variants}
+        for number in range(slices):
+            turn = list(workers.items())
+            for variant, worker in turn[number % len(turn) :] + turn[: number % len(turn)]:
+                for name, values in _ask(worker, f"{_CHUNKS} {_SIZE} 0").items():
+                    times[variant][name] += values
+        for _ in range(slices // 6):
+            for name, values in _ask(workers["bearerwatch"], f"{_CHUNKS} {_SIZE} 1").items():
+                times[_FRESH][name] += values
+        _counted(folder / "bearerwatch" / "spool", _WARM_UP + (slices + slices // 6) * _SLICE)
+        _counted(folder / "floor", _WARM_UP + slices * _SLICE)
+    return times
+
+
+def _counted(folder: Path, served: int) -> None:
+    """Fail unless there are as many events as requests: a middleware that drops events is quick."""
+    lines = sum(file.read_bytes().count(b"\n") for file in folder.rglob("*.jsonl"))
+    if lines != served:
+        raise RuntimeError(f"{served} requests left {lines} events in {folder.parent.name}; see what was said above")
+
+
+@contextmanager
+def _worker(framework: str, variant: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    own = folder / variant.replace(" ", "-")
+    own.mkdir()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("BEARERWATCH_", "OTEL_"))},
+        "BEARERWATCH_SERVICE": "bench",
+        "BEARERWATCH_STATE": str(own),
+        "BEARERWATCH_KEYS": secrets.token_hex(32),
+        "PYTHONHASHSEED": "0",
+    }
+    command = [sys.executable, "-m", "bench._worker", framework, variant, str(own)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{variant} on {framework} does not start; see its traceback above")
+        yield process
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _ask(worker: subprocess.Popen[str], line: str) -> Any:
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(line + "\n")
+    worker.stdin.flush()
+    answer = worker.stdout.readline()
+    if not answer:
+        raise RuntimeError("a worker died in a round; see its traceback above")
+    return json.loads(answer)
