@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench soak lock wheel clean
+.PHONY: help venv demo test lint bench docs soak lock wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -38,6 +38,9 @@ $(VENV)/.bench: $(VENV)/.ready requirements/bench.txt
 
 bench: $(VENV)/.bench  ## Benchmarks beside peers in one run; ONLY=prefix runs those of one prefix
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+docs: $(VENV)/.ready  ## Make the generated reference pages anew
+	$(BIN)/python docs/generate.py
 
 soak: $(VENV)/.ready  ## Long runs: fault rounds, fuzzing, load
 	$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)

@@ -1,0 +1,249 @@
+"""Makes the reference pages that come from the code: ``python docs/generate.py`` writes, ``--check`` compares.
+
+Events from the docstrings of ``bearerwatch.event``, rules from their YAML, commands from ``--help``, warnings from
+where they are given.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+
+from bearerwatch import event
+from bearerwatch._units import names
+
+HERE = Path(__file__).resolve().parent
+SOURCE = HERE.parent / "src" / "bearerwatch"
+_MORE = {
+    "kind": "See above.",
+    "outcome": "One of the outcomes; none unless `kind` is `auth`.",
+    "service": "Name of the service.",
+    "method": "HTTP method.",
+    "client_id": "OAuth client (`client_id` or `azp`).",
+    "issuer": "Who issued the token, as it says itself (`iss`).",
+    "user_agent": "Redacted and cut to 256 characters.",
+    "city": "As `country`.",
+    "lat": "As `country`.",
+    "lon": "As `country`.",
+    "asn": "Autonomous system number, added by the collector.",
+    "request_id": "Answered as `X-Request-ID`.",
+}
+
+
+def _attributes(cls: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
+    """Name, type or value, and docstring of each attribute."""
+    following = [*cls.body[1:], ast.Pass()]
+    for node, after in zip(cls.body, following, strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name, told = node.target.id, ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, told = node.targets[0].id, str(ast.literal_eval(node.value))
+        else:
+            continue
+        text = ""
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            text = str(after.value.value)
+        yield name, told, " ".join(text.replace("``", "`").split())
+
+
+def events() -> str:
+    """``reference/events.md``."""
+    tree = ast.parse((SOURCE / "event.py").read_text(encoding="utf-8"))
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    lines = [
+        "# Events",
+        "",
+        "One JSON object a line (NDJSON, UTF-8) in the spool and over HTTP; the same names are columns of the lake",
+        "and fields of Sigma rules. Fields that have their default are left out on the wire. `schema_version` (int)",
+        f"stands in front of every event and is {event.SCHEMA_VERSION}; adding an optional field keeps it, anything",
+        "else raises it.",
+        "",
+        "## Kinds",
+        "",
+        "| kind | meaning |",
+        "|---|---|",
+        *(f"| `{value}` | {text} |" for _, value, text in _attributes(classes["Kind"])),
+        "",
+        "## Outcomes",
+        "",
+        "A closed set, for `kind` `auth`. All but `success` and `anonymous` are failures.",
+        "[How an outcome is told](../explanations/outcomes.md).",
+        "",
+        "| outcome | meaning |",
+        "|---|---|",
+        *(f"| `{value}` | {text} |" for _, value, text in _attributes(classes["Outcome"])),
+        "",
+        "## Reasons",
+        "",
+        "An open set in snake_case; these are the ones bearerwatch knows.",
+        "",
+        "| reason | meaning |",
+        "|---|---|",
+        *(f"| `{reason}` | {text} |" for reason, text in sorted(event.REASONS.items())),
+        "",
+        "## Fields",
+        "",
+        "| field | type | meaning |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {told.replace(' | None', '')} | {_MORE.get(name, text)} |"
+            for name, told, text in _attributes(classes["AuthEvent"])
+        ),
+        "| `received_at` | datetime | In the lake only: when the collector took it. |",
+        "| `source` | str | In the lake only: `spool:<service>` or `http:<key name>`. |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def rules() -> str:
+    """``reference/rules.md``."""
+    lines = [
+        "# Rules",
+        "",
+        "The built-in rules. Each is one file; a file of the same name in the folder given to `--rules` replaces it.",
+        "`bearerwatch rules test` runs the test events every rule carries.",
+    ]
+    for path in sorted((SOURCE / "detect" / "rules").glob("*.yml")):
+        if path.stem.endswith(".test"):
+            continue
+        *_, rule = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        how = rule["correlation"]
+        condition = how.get("condition") or {}
+        counted = {"event_count": "events", "value_count": f"distinct `{condition.get('field')}`"}
+        limit = ""
+        if how["type"] in counted:
+            word = {"gte": "at least", "gt": "more than"}
+            limit = "".join(f"{word[key]} {condition[key]} {counted[how['type']]}" for key in word if key in condition)
+        limit = limit or how["type"].replace("_", " ")
+        lines += [
+            "",
+            f"## `{path.stem}`",
+            "",
+            f"**{rule['title']}** · {rule['level']} · {limit} in {how['timespan']} per "
+            + ", ".join(f"`{field}`" for field in how["group-by"]),
+            "",
+            str(rule["description"]).strip(),
+            "",
+            "Looks like it and is not:",
+            "",
+            *(f"- {text}" for text in rule.get("falsepositives", [])),
+            "",
+            f"What to do: {str(rule.get('bearerwatch', {}).get('advice', '')).strip()}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _help(*words: str) -> str:
+    env = os.environ | {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "bearerwatch.cli", *words, "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def commands() -> str:
+    """``reference/commands.md``."""
+    lines = [
+        "# Commands",
+        "",
+        "Data goes to standard output, progress and notices to standard error. Exit codes: 0 ok, 1 findings or",
+        "failed, 2 usage or configuration, 130 interrupted. Tokens come from standard input, files or the",
+        "environment, never from the command line.",
+    ]
+    for name in names("bearerwatch.cli"):
+        text = _help(name)
+        lines += ["", f"## `bearerwatch {name}`", "", "```text", text, "```"]
+        group = re.search(r"^Commands:\n((?:  .*\n?)+)", text + "\n", re.MULTILINE)
+        for sub in re.findall(r"^  (\w[\w-]*)  ", group[1], re.MULTILINE) if group else ():
+            lines += ["", f"### `bearerwatch {name} {sub}`", "", "```text", _help(name, sub), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _given() -> Iterator[tuple[str, str, str]]:
+    """Id, message and hint of every warning the code can give."""
+    for path in sorted([*(SOURCE / "doctor").rglob("*.py"), SOURCE / "django" / "checks.py"]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            named = {word.arg: word.value for word in node.keywords}
+            if isinstance(node.func, ast.Name) and node.func.id == "finding" and len(node.args) == 3:
+                code, message, hint = (_words(argument) for argument in node.args)
+            elif "id" in named and node.args:
+                code = _words(named["id"]).removeprefix("bearerwatch.")
+                message, hint = _words(node.args[0]), _words(named["hint"]) if "hint" in named else ""
+            else:
+                continue
+            if re.fullmatch(r"[WE]\d{3}", code):
+                yield code, message, hint
+
+
+def _words(node: ast.expr) -> str:
+    """A message as written, with an ellipsis where a value goes."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_words(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return _words(node.left) + _words(node.right)
+    return "…"
+
+
+def warnings() -> str:
+    """``reference/warnings.md``."""
+    lines = [
+        "# Warnings and errors",
+        "",
+        "Given by `bearerwatch doctor` and, where it applies, by `manage.py check`. Ids are API and never reused:",
+        "`E` is for what does not work, `W` for what could be better.",
+        "",
+        "| id | says | what to do |",
+        "|---|---|---|",
+    ]
+    told: dict[str, tuple[str, str]] = {}
+    for code, message, hint in _given():
+        known = told.get(code)
+        if known is None or known[0].strip("…. ") == "":
+            told[code] = (message, hint)
+    cell = str.maketrans({"|": "\\|", "\n": " "})
+    told = {
+        code: (message if message.strip("…:. ") else "*(names what is wrong)*", hint)
+        for code, (message, hint) in told.items()
+    }
+    lines += [
+        f"| `bearerwatch.{code}` | {told[code][0].translate(cell)} | {told[code][1].translate(cell)} |"
+        for code in sorted(told)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/commands.md": commands,
+    "reference/events.md": events,
+    "reference/rules.md": rules,
+    "reference/warnings.md": warnings,
+}
+
+
+def main() -> int:
+    """Write the pages, or say which are not what the code says."""
+    stale = []
+    for page, make in PAGES.items():
+        text = make()
+        path = HERE / page
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(page)
+    if stale:
+        sys.stderr.write(f"out of date: {', '.join(stale)}; run: python docs/generate.py\n")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
