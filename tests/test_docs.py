@@ -57,6 +57,21 @@ def test_every_warning_the_code_gives_is_in_its_reference():
     assert {code for code in given if f"`bearerwatch.{code}`" not in page} == set()
 
 
+def test_the_rule_of_the_guide_loads_and_passes_its_own_tests(tmp_path):
+    for name, text in re.findall(r"```yaml\n# rules/(\S+)\n(.*?)```", _read("guides/rules.md"), re.DOTALL):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bearerwatch.cli", "rules", "test", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "admin_probing" in done.stdout
+
+
 def test_links_between_pages_lead_somewhere():
     broken = []
     for page in [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("samples/**/*.md")]:

@@ -201,6 +201,11 @@ def test_two_channels_of_one_name_are_refused(tmp_path: Path) -> None:
         load_routes(path, {})
 
 
+def test_a_webhook_of_the_environment_needs_its_secret() -> None:
+    with pytest.raises(ConfigurationError, match="BEARERWATCH_WEBHOOK_SECRET is not: set it to the output of"):
+        load_routes(None, {"BEARERWATCH_WEBHOOK_URL": "https://h.example/x"})
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://localhost/x", "http://[::1]:9/x"])
 def test_plain_http_is_fine_on_this_machine(url: str) -> None:
     load_routes(None, {"BEARERWATCH_WEBHOOK_URL": url, "BEARERWATCH_WEBHOOK_SECRET": whsec()})

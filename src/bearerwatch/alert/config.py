@@ -114,12 +114,15 @@ class _Described(NamedTuple):
 def _shortcuts(env: Mapping[str, str]) -> list[_Described]:
     found: list[_Described] = []
     if env.get("BEARERWATCH_WEBHOOK_URL", "").strip():
-        table = {
-            "type": "webhook",
-            "url_env": "BEARERWATCH_WEBHOOK_URL",
-            "secret_env": "BEARERWATCH_WEBHOOK_SECRET",
-        }
-        found.append(_Described(table, "BEARERWATCH_WEBHOOK_URL", "env-webhook", {}))
+        where = "BEARERWATCH_WEBHOOK_URL"
+        if not env.get("BEARERWATCH_WEBHOOK_SECRET", "").strip():
+            raise ConfigurationError(
+                f"{where} is set and BEARERWATCH_WEBHOOK_SECRET is not: set it to the output of 'bearerwatch key "
+                "webhook', here and at the receiver. For one that checks no signature, write a [[channel]] with "
+                "unsigned = true"
+            )
+        table = {"type": "webhook", "url_env": where, "secret_env": "BEARERWATCH_WEBHOOK_SECRET"}
+        found.append(_Described(table, where, "env-webhook", {}))
     urls = env.get("BEARERWATCH_APPRISE_URLS", "").split()
     for place, url in enumerate(urls, 1):
         where = "BEARERWATCH_APPRISE_URLS" + (f", URL {place} of {len(urls)}" if len(urls) > 1 else "")

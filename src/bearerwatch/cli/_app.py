@@ -21,6 +21,14 @@ __all__ = ["root", "run"]
 
 _PACKAGE = "bearerwatch.cli"
 _LONG_ARGUMENT = 16
+_DAMAGE = frozenset(
+    (
+        "sqlalchemy.DatabaseError",
+        "sqlalchemy.OperationalError",
+        "duckdb.IOException",
+        "duckdb.OutOfMemoryException",
+    )
+)
 # Typer has shipped click inside itself since 0.26 and used the library before: both have these two above BadParameter.
 _Usage: type[Any] = typer.BadParameter.__mro__[1]
 _Click: type[Any] = typer.BadParameter.__mro__[2]
@@ -96,8 +104,11 @@ def run(argv: Sequence[str]) -> int:
         if error.name is None or error.name.split(".")[0] == "bearerwatch":
             return _bug()
         return _fail(f"this command needs {error.name}: pip install 'bearerwatch[server]'", 2)
-    except Exception:  # noqa: BLE001 - the outermost boundary
-        return _bug()
+    except OSError as error:
+        where = "" if error.filename is None else f" {error.filename}"
+        return _fail(f"cannot use{where}: {error.strerror or type(error).__name__}", 1)
+    except Exception as error:  # noqa: BLE001 - the outermost boundary
+        return _damaged(error) if _qualified(error) in _DAMAGE else _bug()
     return code if isinstance(code, int) else 0
 
 
@@ -123,6 +134,16 @@ def _fail(message: str, code: int) -> int:
     for line in message.splitlines() or [""]:
         typer.echo(f"bearerwatch: {printable(redact_text(line), 2000)}", err=True)
     return code
+
+
+def _qualified(error: BaseException) -> str:
+    return f"{type(error).__module__.partition('.')[0].lstrip('_')}.{type(error).__name__}"
+
+
+def _damaged(error: Exception) -> int:
+    """A store that cannot be read, told by name: importing its library to ask costs every other command time."""
+    name = type(getattr(error, "orig", None) or error).__name__
+    return _fail(f"what the collector keeps cannot be read ({name}): 'bearerwatch doctor' says what to do", 1)
 
 
 def _bug() -> int:

@@ -56,6 +56,8 @@ def event_line(
     text.append(f"  {printable(event.get('service'))}", style="cyan")
     if event.get("token_id"):
         text.append(f"  {short_id(event['token_id'])}")
+    if (event.get("count") or 1) > 1:
+        text.append(f"  x{event['count']}", style="bold")
     if event.get("reason"):
         text.append(f"  {printable(event['reason'])}", style="dim")
     if event.get("request_id"):

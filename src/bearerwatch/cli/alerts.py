@@ -139,7 +139,13 @@ def _open(state: Path | None, database: str | None) -> State:
             f"there is no collector state in {folder}: start one with 'bearerwatch serve', "
             "or name its folder with --state or BEARERWATCH_STATE"
         )
-    return State(url or default_url(folder))
+    store = State(url or default_url(folder))
+    try:
+        store.check()
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def _one(conn: Connection, beginning: str) -> Episode:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bearerwatch.cli._find import find
 from bearerwatch.cli._options import Database, Json, StateFolder, database_url, moment, state_folder
 from bearerwatch.cli._output import console, lines, say
 from bearerwatch.cli._tokens import token_ids
@@ -17,7 +18,7 @@ from bearerwatch.event import Outcome
 if TYPE_CHECKING:
     from bearerwatch.store.reader import Reader
 
-__all__ = ["app", "events", "find"]
+__all__ = ["app", "events"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -84,24 +85,6 @@ def events(
             _follow(reader, tokens, found, start, filters, as_json=as_json)
 
 
-def find(reader: Reader, tokens: list[str], **filters: Any) -> list[dict[str, Any]]:
-    """Events that fit, oldest first; those of any of *tokens* if there are some.
-
-    Raises:
-        ConfigurationError: the beginning of a fingerprint fits several tokens.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        for token in tokens or (None,):
-            for event in reader.timeline(token=token, **filters):
-                found[event["event_id"]] = event
-    except (LookupError, ValueError) as error:
-        raise ConfigurationError(f"--token: {error}") from None
-    ordered = sorted(found.values(), key=lambda event: (event["ts"], event["event_id"]))
-    limit = filters.get("limit")
-    return ordered if limit is None else ordered[-limit:]
-
-
 def _follow(
     reader: Reader,
     tokens: list[str],
@@ -111,13 +94,22 @@ def _follow(
     *,
     as_json: bool,
 ) -> None:
+    from bearerwatch.store.state import StateBusy  # noqa: PLC0415
+
     seen = {event["event_id"]: event["ts"] for event in shown}
     start = max(start, datetime.now(UTC) - _LATE)
+    held_up = False
     while True:
         time.sleep(_POLL)
-        fresh = [
-            event for event in find(reader, tokens, since=start, limit=None, **filters) if event["event_id"] not in seen
-        ]
+        try:
+            found = find(reader, tokens, since=start, limit=None, **filters)
+        except StateBusy as busy:
+            if not held_up:
+                say(f"{busy}; still following")
+            held_up = True
+            continue
+        held_up = False
+        fresh = [event for event in found if event["event_id"] not in seen]
         _print(fresh, as_json=as_json)
         seen.update((event["event_id"], event["ts"]) for event in fresh)
         # Late events still come: what was shown is remembered for as long as it may be found again.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bearerwatch.cli._find import find
 from bearerwatch.cli._options import Database, Json, StateFolder, database_url, moment, state_folder
 from bearerwatch.cli._output import console, row, say
 from bearerwatch.cli._tokens import token_ids
-from bearerwatch.cli.events import find
 from bearerwatch.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -3,16 +3,23 @@ from __future__ import annotations
 import base64
 import logging
 import secrets
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bearerwatch.alert.channel import DeliveryError
-from bearerwatch.alert.channels.webhook import Channel
+from bearerwatch.alert.channels.webhook import Channel, _reason
 from bearerwatch.alert.notice import Notice
 from bearerwatch.alert.options import Options
 from bearerwatch.alert.secret import Secret
@@ -102,7 +109,37 @@ def test_a_dead_peer_is_tried_again_and_its_address_not_told(dead_port: int, not
     with pytest.raises(DeliveryError, match="could not be reached") as caught:
         channel(f"http://127.0.0.1:{dead_port}/{word}", whsec()).deliver(notice())
     assert caught.value.retry is True
+    assert "connection refused" in str(caught.value)
     assert word not in str(caught.value)
+
+
+def test_an_unknown_host_is_named_as_the_reason() -> None:
+    """As httpx2 reports it; asking a name server here would make the test as slow as that is."""
+    error = httpx2.ConnectError("https://hooks.example.org/secret")
+    error.__cause__ = socket.gaierror(-2, "Name or service not known")
+    assert _reason(error) == "its host name is not known: mend the URL or the DNS"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_an_untrusted_certificate_is_named_as_the_reason(notice: Make, tmp_path: Path) -> None:
+    what = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=peer -days 1 -keyout peer.pem -out cert.pem"
+    subprocess.run(what.split(), check=True, capture_output=True, cwd=tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "peer.pem")
+    with socket.create_server(("127.0.0.1", 0)) as peer:
+        port = peer.getsockname()[1]
+
+        def shake() -> None:
+            connection, _ = peer.accept()
+            with suppress(OSError), tls.wrap_socket(connection, server_side=True):
+                pass
+            connection.close()
+
+        thread = threading.Thread(target=shake)
+        thread.start()
+        with pytest.raises(DeliveryError, match="TLS certificate is not trusted"):
+            channel(f"https://127.0.0.1:{port}/x", whsec()).deliver(notice())
+        thread.join(5)
 
 
 @pytest.mark.parametrize("how", [{"delay": 2.0}, {"drip": True}])

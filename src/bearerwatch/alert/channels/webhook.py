@@ -64,7 +64,7 @@ class Channel:
         self._signers = [] if secrets is None else _signers(options, secrets)
         host = urlsplit(self._url.reveal()).hostname or ""
         self._direct = _loopback(host)
-        self._tls: ssl.SSLContext | None = None
+        self._tls = httpx2.create_ssl_context()  # here, for it takes longer than a whole exchange
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -113,8 +113,6 @@ class Channel:
 
     async def _exchange(self, notice: Notice) -> tuple[int, float | None]:
         body = json.dumps(notice.payload(), ensure_ascii=True, separators=(",", ":")).encode()
-        if self._tls is None:
-            self._tls = httpx2.create_ssl_context()
         async with (
             httpx2.AsyncClient(
                 verify=self._tls, trust_env=not self._direct, follow_redirects=False, timeout=self._timeout
