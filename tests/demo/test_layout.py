@@ -43,3 +43,10 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_the_samples_are_found() -> None:
     assert (samples_dir() / "django_api" / "settings.py").is_file()
+
+
+def test_a_folder_that_cannot_be_made_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(ConfigurationError, match="another folder with --out"):
+        Layout.make(tmp_path / "file" / "out")

@@ -94,3 +94,12 @@ def test_a_port_is_handed_over_and_freed(fleet: Fleet) -> None:
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
+
+
+def test_the_command_lines_of_workers_are_told_too(fleet: Fleet) -> None:
+    code = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); print('up', flush=True); p.wait()"
+    process = python(fleet, code)
+    wait_for(process.log, "up")
+
+    assert f"-c {SLEEP}" in fleet.command_lines().replace("\n-c", " -c")
+    assert len(fleet.command_lines().splitlines()) == 2

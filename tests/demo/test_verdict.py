@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import secrets
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ def test_there_are_six_attacks_with_rules_that_exist(world: World) -> None:
     attacks = all_attacks(world)
 
     assert len(attacks) == len({a.name for a in attacks}) == len({a.rules[0] for a in attacks}) == 6
+    rules = {path.name for path in resources.files("bearerwatch.detect.rules").iterdir()}
+    assert {f"{rule}.yml" for attack in attacks for rule in attack.rules} <= rules
 
 
 def test_the_wallet_tells_tokens_apart_by_label(world: World) -> None:

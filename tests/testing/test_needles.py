@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bearerwatch.testing.needles import WINDOW, Needles
+from bearerwatch.testing.needles import WINDOW, Needles, _base64_core
 
 ALPHABET = "ABCab01-._~+/="
 TOKENS = st.text(ALPHABET, min_size=WINDOW, max_size=40)
@@ -51,6 +51,15 @@ def test_finds_every_window_in_base64_at_every_alignment(
     matches = list(Needles({"t": token})(encode(before + window.encode() + after)))
 
     assert any(m.label == "t" and m.form == "base64" for m in matches)
+
+
+@given(TOKENS, st.binary(max_size=20), st.binary(max_size=20))
+def test_what_is_looked_for_in_base64_is_all_that_the_token_determines(token: str, before: bytes, after: bytes) -> None:
+    core, _ = _base64_core(token.encode(), len(before) % 3)
+
+    encoded = base64.b64encode(before + token.encode() + after)
+    assert core in encoded
+    assert len(core) >= len(token) * 8 // 6 - 1
 
 
 @given(st.binary(max_size=400))

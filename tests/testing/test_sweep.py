@@ -18,6 +18,7 @@ import time
 import zipfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -71,9 +72,15 @@ def test_proof_fails_when_a_kind_of_place_cannot_be_decoded(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module("bearerwatch.testing.sweep")
-    decoder = "rows" if kind in {"column.parquet", "table.sqlite"} else "members"
-    original = getattr(module, decoder)
-    monkeypatch.setattr(module, decoder, lambda path, *rest: iter(()) if path.name == kind else original(path, *rest))
+    target, decoder = module, "members"
+    if kind in {"column.parquet", "table.sqlite"}:
+        target, decoder = module.Tables, "__call__"
+    original = getattr(target, decoder)
+
+    def blind(*args: Any) -> Any:
+        return iter(()) if kind in {getattr(arg, "name", "") for arg in args} else original(*args)
+
+    monkeypatch.setattr(target, decoder, blind)
 
     proof = prove({}, [], plants=tmp_path / "plants")
 
@@ -180,6 +187,13 @@ def test_a_token_across_a_chunk_boundary_is_found_once(sweep: Sweep, tmp_path: P
         assert len(findings) == 1 or findings[0].length >= 12
 
 
+def test_a_window_across_a_chunk_boundary_is_found(sweep: Sweep, tmp_path: Path) -> None:
+    path = tmp_path / "big.log"
+    for before in range(1, 12):
+        path.write_bytes(b"." * ((4 << 20) - before) + TOKEN[10:22].encode() + b"." * 9000)
+        assert [(f.offset, f.length) for f in sweep([path]).findings] == [((4 << 20) - before, 12)]
+
+
 def test_a_place_that_is_missing_unreadable_or_broken_is_said_to_be_unread(sweep: Sweep, tmp_path: Path) -> None:
     (tmp_path / "cut.gz").write_bytes(gzip.compress(secrets.token_bytes(5000))[:900])
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04" + b"x" * 100)
@@ -257,3 +271,13 @@ def test_importing_it_loads_no_server_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+def test_of_tokens_that_begin_alike_the_one_that_stands_there_is_named(tmp_path: Path) -> None:
+    head = secrets.token_urlsafe(40)
+    tokens = {str(n): head + secrets.token_urlsafe(20) for n in range(5)}
+    (tmp_path / "app.log").write_text(f"x {tokens['3']} y")
+
+    [finding] = Sweep(tokens)([tmp_path]).findings
+
+    assert (finding.label, finding.length) == ("3", len(tokens["3"]))

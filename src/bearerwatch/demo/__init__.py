@@ -12,6 +12,11 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bearerwatch.demo.driver import Driver
+    from bearerwatch.demo.verdict import Verdict
 
 __all__ = ["run"]
 
@@ -44,14 +49,21 @@ def run(*, keep: bool = False, as_json: bool = False, seed: int | None = None, o
     layout = Layout.make(out or Path("demo-out"))
     with Screen(layout.terminal) as screen:
         driver = Driver(layout, screen, _SEED if seed is None else seed)
-        try:
-            with asyncio.Runner() as runner:
-                runner.get_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
-                verdict = runner.run(driver(keep=keep))
-        except KeyboardInterrupt:
-            if driver.verdict is None:
-                return 130
-            verdict = driver.verdict
+        verdict = asyncio.run(_until_interrupted(driver, keep=keep))
+    if verdict is None:
+        return 130
     if as_json:
         sys.stdout.write(json.dumps(verdict.to_dict(), indent=2) + "\n")
     return 0 if verdict.holds else 1
+
+
+async def _until_interrupted(driver: Driver, *, keep: bool) -> Verdict | None:
+    """Run *driver*; Ctrl-C or SIGTERM ends it in order, even where the one who started us had SIGINT ignored."""
+    running = asyncio.ensure_future(driver(keep=keep))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        return driver.verdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bearerwatch.demo import ending
@@ -23,7 +24,7 @@ from bearerwatch.demo.world import BENIGN, World
 from bearerwatch.errors import BearerwatchError
 from bearerwatch.fingerprint import load_ring
 from bearerwatch.store.reader import Reader
-from bearerwatch.testing.sweep import prove
+from bearerwatch.testing.sweep import Sweep, prove
 
 __all__ = ["Driver"]
 
@@ -62,6 +63,15 @@ class _Run:
         first = self.log.first.get(attack.label) if attack else None
         return None if first is None else alert.at - first
 
+    def fought(self, attack: Attack) -> Fought:
+        """What has become of *attack* so far."""
+        alerts: dict[str, float] = {}
+        for alert in list(self.receiver.alerts):
+            after = self.after(alert)
+            if alert.kind == "opened" and after is not None and self.attack_of(alert) is attack:
+                alerts.setdefault(alert.rule, after)
+        return Fought(attack, self.log.requests[attack.label], alerts)
+
 
 class Driver:
     """One run.
@@ -78,6 +88,8 @@ class Driver:
         self._seed = seed
         self._secrets = Secrets.make()
         self._run: _Run | None = None
+        self._alerted = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.verdict: Verdict | None = None
         """Known before the end of a run that was told to keep everything running."""
 
@@ -91,6 +103,7 @@ class Driver:
             BearerwatchError: the stage could not be set, or something fell over.
         """
         begun = time.monotonic()
+        self._loop = asyncio.get_running_loop()
         screen, layout = self._screen, self._layout
         screen.intro("bearerwatch demo", _INTRO)
         fleet = Fleet(layout.logs)
@@ -102,10 +115,11 @@ class Driver:
                 world = self._world(stage, Client(log))
                 run = self._run = _Run(world, stage, receiver, all_attacks(world))
                 await self._ready(run)
-                fought, early = await self._play(run)
-                verdict = await self._judge(run, fought, early, keep=keep)
+                early = await self._play(run)
+                verdict = await self._judge(run, early, keep=keep)
                 verdict.seconds = time.monotonic() - begun
                 ending.show(screen, layout, verdict)
+                self._look_back(world, verdict)
                 self.verdict = verdict
                 if keep:
                     await self._stay(stage)
@@ -146,30 +160,29 @@ class Driver:
         names = ", ".join(f"{api.title} on port {api.port}" for api in world.apis)
         self._screen.step(ok=True, what=f"ready in {took:.1f} s: the collector, and {names}")
 
-    async def _play(self, run: _Run) -> tuple[list[Fought], list[Alert]]:
+    async def _play(self, run: _Run) -> list[Alert]:
         """An ordinary day, which goes on while the attacks come.
 
         Returns:
-            each attack and what became of it; the alerts there were before the first.
+            the alerts there were before the first attack.
         """
         benign = Benign(run.world)
         background = asyncio.ensure_future(benign())
         try:
             early = await self._ordinary_day(run, background)
-            fought = []
             for number, attack in enumerate(run.attacks, 1):
                 run.stage.fleet.check()
                 if background.done():
                     background.result()
                 self._screen.phase(f"Attack {number} of {len(run.attacks)}: {attack.name}", attack.story)
                 self._screen.doing(f"{attack.name} …")
-                fought.append(await self._fight(run, attack))
+                await self._fight(run, attack)
             benign.stop()
             await background
         finally:
             background.cancel()
             await asyncio.gather(background, return_exceptions=True)
-        return fought, early
+        return early
 
     async def _ordinary_day(self, run: _Run, background: asyncio.Future[None]) -> list[Alert]:
         screen, log, alerts = self._screen, run.log, run.receiver.alerts
@@ -184,36 +197,32 @@ class Driver:
         screen.step(ok=not early, what=f"{log.requests[BENIGN]} requests, {len(early)} alerts")
         return early
 
-    async def _fight(self, run: _Run, attack: Attack) -> Fought:
+    async def _fight(self, run: _Run, attack: Attack) -> None:
         await attack()
-        deadline = time.monotonic() + _ALERT_SECONDS
-        while True:
-            alerts: dict[str, float] = {}
-            for alert in list(run.receiver.alerts):
-                after = run.after(alert)
-                if alert.kind == "opened" and after is not None and run.attack_of(alert) is attack:
-                    alerts.setdefault(alert.rule, after)
-            fought = Fought(attack, run.log.requests[attack.label], alerts)
-            if fought.noticed or time.monotonic() > deadline:
-                break
-            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ALERT_SECONDS):
+                while not run.fought(attack).noticed:
+                    self._alerted.clear()
+                    await self._alerted.wait()
+        fought = run.fought(attack)
         if not fought.noticed:
-            lacking = ", ".join(rule for rule in attack.rules if rule not in alerts)
+            lacking = ", ".join(rule for rule in attack.rules if rule not in fought.alerts)
             self._screen.step(ok=False, what=f"no alert of {lacking} within {_ALERT_SECONDS:.0f} s")
-        return fought
 
     def _heard(self, alert: Alert) -> None:
         """In the receiver's thread: show an alert the moment it arrives."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._alerted.set)
         if alert.kind == "opened":
-            key = ", ".join(f"{name} {value}" for name, value in alert.key.items())
             after = None if self._run is None else self._run.after(alert)
-            self._screen.alert(str(alert.data["level"]), str(alert.data["title"]), key, after)
+            self._screen.alert(str(alert.data["level"]), str(alert.data["title"]), _in_short(alert.key), after)
 
-    async def _judge(self, run: _Run, fought: list[Fought], early: list[Alert], *, keep: bool) -> Verdict:
+    async def _judge(self, run: _Run, early: list[Alert], *, keep: bool) -> Verdict:
         screen, layout, fleet = self._screen, self._layout, run.stage.fleet
         screen.phase("Checking the books", "traffic has stopped; the collector reads what is left")
         screen.doing("waiting for the collector to catch up")
         fleet.check()
+        (layout.logs / "command-lines.txt").write_text(fleet.command_lines())
         faults: list[str] = []
         if not keep:
             # Services that have ended have sealed their spool: nothing more can come.
@@ -228,7 +237,15 @@ class Driver:
         tokens = run.world.wallet.all()
         proof = await asyncio.to_thread(prove, tokens, [layout.root], plants=layout.plants)
         screen.step(proof.holds, f"{proof.report.files} files swept in {proof.report.seconds:.1f} s")
+        fought = [run.fought(attack) for attack in run.attacks]
         return Verdict(fought, run.log.requests[BENIGN], stray, run.receiver.forged, books, proof, faults)
+
+    def _look_back(self, world: World, verdict: Verdict) -> None:
+        """The end of the screen was written after the sweep: sweep it too."""
+        late = Sweep(world.wallet.all())([self._layout.terminal])
+        if not late.clean:
+            verdict.faults.append("the terminal shows a token")
+            self._screen.verdict(False, f"but the screen itself shows a token: {late}")
 
     async def _caught_up(self, expected: int) -> None:
         """Until the lake has as many events as there were requests, or no more come."""
@@ -262,3 +279,13 @@ class Driver:
         while True:
             stage.fleet.check()
             await asyncio.sleep(0.5)
+
+
+def _in_short(key: dict[str, str]) -> str:
+    """What an alert is about, on what is left of a line: addresses whole, token ids by their beginning."""
+    if "client_ip" in key:
+        return key["client_ip"]
+    token = key.get("token_id") or key.get("presented_id")
+    if token is not None:
+        return f"token {token[:18]}…"
+    return ", ".join(f"{name} {value}" for name, value in key.items())

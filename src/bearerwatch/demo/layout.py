@@ -24,18 +24,23 @@ class Layout:
         """Empty *root*, or make it.
 
         Raises:
-            ConfigurationError: *root* holds something that no demonstration put there.
+            ConfigurationError: *root* holds something that no demonstration put there, or cannot be written.
         """
         root = root.resolve()
         if root.exists() and not (root / _MARK).exists() and (not root.is_dir() or any(root.iterdir())):
             raise ConfigurationError(
                 f"{root} was not made by this demonstration: name an empty or new folder with --out"
             )
-        shutil.rmtree(root, ignore_errors=True)
         layout = cls(root)
-        for folder in (root, layout.logs, layout.data, layout.state):
-            folder.mkdir(parents=True, mode=0o700)
-        (root / _MARK).touch()
+        try:
+            shutil.rmtree(root, ignore_errors=True)
+            for folder in (root, layout.logs, layout.data, layout.state):
+                folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            (root / _MARK).touch()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{root} cannot be written ({error.strerror}): name another folder with --out"
+            ) from error
         return layout
 
     @property

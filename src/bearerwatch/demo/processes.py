@@ -90,6 +90,17 @@ class Fleet:
                     f"its log {process.log} ends:\n{process.tail()}"
                 )
 
+    def command_lines(self) -> str:
+        """The command line of every process started and of each of its workers, one a line; Linux alone."""
+        sessions = {process.popen.pid for process in self._processes}
+        lines = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                if os.getsid(int(folder.name)) in sessions:
+                    words = (folder / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+                    lines.append(b" ".join(words).decode(errors="replace"))
+        return "".join(f"{line}\n" for line in sorted(lines))
+
     def stop(self, *processes: Process) -> list[str]:
         """Stop *processes*, or all that are left, last started first.
 

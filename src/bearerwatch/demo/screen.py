@@ -93,16 +93,12 @@ class Screen:
         self.show(Text.assemble(self._clock(), _mark(ok), f" {what}"))
 
     def alert(self, level: str, title: str, key: str, after: float | None) -> None:
-        """An alert arrived, *after* so many seconds."""
-        line = Text.assemble(
-            self._clock(),
-            ("  ⚠ ", "yellow"),
-            (f" {level.upper()} ", _LEVELS.get(level, "bold")),
-            f" {printable(title)}  ",
-        )
-        line.append(printable(key), "cyan")
+        """An alert arrived, so many seconds *after* what it is about began."""
+        shown = (f" {printable(level).upper()} ", _LEVELS.get(level, "bold"))
+        line = Text.assemble(self._clock(), ("  ⚠ ", "yellow"), shown, f" {printable(title)}")
         if after is not None:
-            line.append(f"  {after:.1f} s after the first bad request", "dim")
+            line.append(f"  after {after:.1f} s", "bold green")
+        line.append(f"  {printable(key)}", "cyan")
         self.show(line)
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:

@@ -29,9 +29,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bearerwatch.testing.needles import WINDOW, Needles
+from bearerwatch.testing.needles import WINDOW, Match, Needles
 from bearerwatch.testing.plants import Planted, plant
-from bearerwatch.testing.unpack import database, members, rows
+from bearerwatch.testing.unpack import Tables, database, members
 from bearerwatch.testing.views import views
 
 __all__ = ["Finding", "Proof", "Report", "Sweep", "Unread", "prove"]
@@ -151,31 +151,32 @@ class Sweep:
         left_out = {path.resolve(): reason for path, reason in (exclude or {}).items()}
         report = Report(self._count)
         report.excluded = (*self._excluded, *(f"{path}: {why}" for path, why in sorted(left_out.items())))
-        for place in places:
-            if isinstance(place, str) and "://" in place:
-                self._database(place, report)
-            else:
-                for path in _files(Path(place), left_out, report):
-                    self._file(path, str(path), report, 0)
+        with Tables() as tables:
+            for place in places:
+                if isinstance(place, str) and "://" in place:
+                    self._database(place, report)
+                else:
+                    for path in _files(Path(place), left_out, report):
+                        self._file(path, str(path), report, tables)
         report.findings = sorted(set(report.findings))
         report.unread.sort()
         report.seconds = time.monotonic() - begun
         return report
 
-    def _file(self, path: Path, name: str, report: Report, depth: int) -> None:
+    def _file(self, path: Path, name: str, report: Report, tables: Tables, depth: int = 0) -> None:
         try:
             self._raw(path, name, report)
             report.files += 1
             with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
                 scratch = Path(folder)
-                for batch in rows(path, scratch):
+                for batch in tables(path, scratch):
                     self._rows(name, batch.text, batch.marks, report)
                 for member in members(path, scratch, _UNPACK_LIMIT):
                     inner = f"{name}!{member.name}"
                     if depth == _DEPTH:
                         report.unread.append(Unread(inner, f"an archive nested more than {_DEPTH} deep"))
                     else:
-                        self._file(member.path, inner, report, depth + 1)
+                        self._file(member.path, inner, report, tables, depth + 1)
         except OSError as error:
             report.unread.append(Unread(name, error.strerror or type(error).__name__))
         except ValueError as error:
@@ -222,13 +223,22 @@ class Sweep:
         """(offset in *text* as it stands, length, label, form) of each run found in any reading of it."""
         for view in views(text):
             for start, stop in view.spans:
-                for match in self._needles(view.text, start, stop):
+                for match in _longest(self._needles(view.text, start, stop)):
                     if not view.fresh(match.start, match.start + match.length):
                         continue
                     form = match.form if not view.name else view.name
                     if view.name and match.form != "clear":
                         form = f"{view.name}, {match.form}"
                     yield view.origin(match.start), match.length, match.label, form
+
+
+def _longest(matches: Iterable[Match]) -> Iterator[Match]:
+    """Of runs that lie within one another the longest: tokens of one issuer begin alike."""
+    past = -1
+    for match in sorted(matches, key=lambda match: (match.start, -match.length)):
+        if match.start + match.length > past:
+            past = match.start + match.length
+            yield match
 
 
 @dataclass(slots=True)
@@ -301,9 +311,9 @@ def _files(place: Path, left_out: Mapping[Path, str], report: Report) -> Iterato
     except OSError as error:
         report.unread.append(Unread(str(place), error.strerror or type(error).__name__))
         return
-    if place.resolve() in left_out or stat.S_ISLNK(mode):
+    if place.resolve() in left_out:
         return
-    if stat.S_ISREG(mode):
+    if stat.S_ISREG(mode):  # lstat: a symbolic link is neither
         yield place
     elif stat.S_ISDIR(mode):
         try:

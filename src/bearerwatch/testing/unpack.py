@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
 
-__all__ = ["Member", "Rows", "database", "members", "rows"]
+__all__ = ["Member", "Rows", "Tables", "database", "members"]
 
 _SPREADABLE = 4 << 20
 """Bytes of row text gathered before they are searched."""
@@ -79,18 +80,36 @@ def members(path: Path, scratch: Path, limit: int) -> Iterator[Member]:
         raise ValueError(f"begins like an archive but cannot be unpacked ({type(error).__name__})") from error
 
 
-def rows(path: Path, scratch: Path) -> Iterator[Rows]:
-    """The values of *path* if it is a Parquet file or an SQLite database.
+class Tables:
+    """Reads the values of Parquet files and SQLite databases. A context manager: DuckDB is opened once, if at all."""
 
-    Raises:
-        ValueError: it begins like one but cannot be read.
-    """
-    with path.open("rb") as file:
-        magic = file.read(16)
-    if magic.startswith(b"PAR1"):
-        yield from _parquet(path)
-    elif magic == b"SQLite format 3\0":
-        yield from _sqlite(path, scratch)
+    def __init__(self) -> None:
+        self._con: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._con is not None:
+            self._con.close()
+            self._con = None
+
+    def __call__(self, path: Path, scratch: Path) -> Iterator[Rows]:
+        """The values of *path* if it is a Parquet file or an SQLite database.
+
+        Raises:
+            ValueError: it begins like one but cannot be read.
+        """
+        with path.open("rb") as file:
+            magic = file.read(16)
+        if magic.startswith(b"PAR1"):
+            if self._con is None:
+                self._con = _duckdb()
+            yield from _parquet(path, self._con)
+        elif magic == b"SQLite format 3\0":
+            yield from _sqlite(path, scratch)
 
 
 def database(url: str) -> Iterator[Rows]:
@@ -179,24 +198,21 @@ def _duckdb() -> Any:
     return duckdb.connect(config={"autoinstall_known_extensions": "false", "memory_limit": "1GB", "threads": "1"})
 
 
-def _parquet(path: Path) -> Iterator[Rows]:
+def _parquet(path: Path, con: Any) -> Iterator[Rows]:
     """Each column's distinct values: a value that stands in a million rows is searched once."""
     import duckdb  # noqa: PLC0415
 
+    # Bytes that are no text come as \\xFF, which the reading of escapes undoes.
+    sql = """SELECT name || ' row ' || min(row), value FROM (
+               UNPIVOT (SELECT CAST(COLUMNS(* EXCLUDE file_row_number) AS VARCHAR), file_row_number AS row
+                        FROM read_parquet(?, file_row_number=true))
+               ON COLUMNS(* EXCLUDE row) INTO NAME name VALUE value)
+             GROUP BY name, value ORDER BY name, min(row)"""
     try:
-        with closing(_duckdb()) as con:
-            described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
-            for column, kind, *_ in described:
-                quoted = '"' + column.replace('"', '""') + '"'
-                value = f"decode({quoted}, 'replace')" if kind == "BLOB" else f"CAST({quoted} AS VARCHAR)"
-                sql = (
-                    f"SELECT min(file_row_number), {value} AS v FROM read_parquet(?, file_row_number=true) "  # noqa: S608 - quoted above
-                    "WHERE v IS NOT NULL GROUP BY v ORDER BY 1"
-                )
-                found = con.execute(sql, [str(path)]).fetchall()
-                yield from _gather((f"{column} row {row}", text.encode()) for row, text in found)
+        found = con.execute(sql, [str(path)]).fetchall()
     except duckdb.Error as error:
         raise ValueError(f"begins like Parquet but DuckDB cannot read it ({type(error).__name__})") from error
+    yield from _gather((name, value.encode()) for name, value in found)
 
 
 def _sqlite(path: Path, scratch: Path) -> Iterator[Rows]:
