@@ -1,4 +1,4 @@
-"""Milliseconds the import of the app side takes over the bare framework, beside its peers."""
+"""Milliseconds of processor time the import of the app side takes over the bare framework, beside its peers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench._rows import Measured, Row
 
 IDS = ("import.asgi", "import.django", "import.flask")
 METHOD = """\
-A fresh process imports the framework as an application does, then reads the clock around the import of
+A fresh process imports the framework as an application does, then takes the processor time of the import of
 bearerwatch's integration, or a peer's. Medians over many processes, which take turns; byte code is cached, as
 it is from an application's second start on."""
 
@@ -47,10 +47,10 @@ _IMPORTS = {
 }
 _SCRIPT = """\
 {framework}
-from time import perf_counter_ns
-began = perf_counter_ns()
+from time import process_time_ns
+began = process_time_ns()
 {unit}
-print(perf_counter_ns() - began)
+print(process_time_ns() - began)
 """
 
 

@@ -266,7 +266,16 @@ def test_a_challenge_is_read(header: str | None, error: str | None, description:
         assert challenge.description == description
 
 
-HOSTILE = ["a" * 5000, "a=" * 2500, 'a="' * 1700, "a ,\t" * 1200, '="\\' * 1700, ", a " * 1000, "a.b" * 1700, "\t" * 5000]
+HOSTILE = [
+    "a" * 5000,
+    "a=" * 2500,
+    'a="' * 1700,
+    "a ,\t" * 1200,
+    '="\\' * 1700,
+    ", a " * 1000,
+    "a.b" * 1700,
+    "\t" * 5000,
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -16,21 +16,19 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 def test_the_outcomes_are_the_closed_set() -> None:
-    assert {outcome.value for outcome in Outcome} == set(
-        [
-            "success",
-            "anonymous",
-            "missing",
-            "malformed",
-            "invalid",
-            "expired",
-            "revoked",
-            "insufficient_scope",
-            "forbidden",
-            "throttled",
-            "error",
-        ]
-    )
+    assert {outcome.value for outcome in Outcome} == {
+        "success",
+        "anonymous",
+        "missing",
+        "malformed",
+        "invalid",
+        "expired",
+        "revoked",
+        "insufficient_scope",
+        "forbidden",
+        "throttled",
+        "error",
+    }
     assert {kind.value for kind in Kind} == {"auth", "leak", "heartbeat", "audit"}
 
 

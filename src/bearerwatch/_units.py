@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module, resources
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,9 +13,10 @@ __all__ = ["load", "names"]
 
 def names(package: str) -> list[str]:
     """Names of the units in *package*, sorted. A leading underscore hides a module."""
-    root = resources.files(package)
-    found = [m.name for m in pkgutil.iter_modules([str(root)]) if not m.name.startswith("_")]
-    return sorted(found)
+    import pkgutil  # noqa: PLC0415 - not needed until something is looked for, and slow to import
+
+    found = pkgutil.iter_modules(import_module(package).__path__)
+    return sorted(module.name for module in found if not module.name.startswith("_"))
 
 
 def load(package: str, name: str) -> ModuleType:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bearerwatch.event import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Decision", "RequestContext", "current", "decide", "live", "parse_traceparent", "valid_request_id"]
 
@@ -152,6 +155,11 @@ class _Live:
 
     def discard(self, ticket: Any) -> None:
         self._held.pop(ticket, None)
+
+    def any_in(self, tickets: Iterable[Any], text: str) -> bool:
+        """Whether *text* holds a credential held under one of *tickets*."""
+        held = self._held
+        return any((credential := held.get(ticket)) is not None and credential in text for ticket in tickets)
 
     def values(self) -> tuple[str, ...]:
         return tuple(self._held.values()) if self._held else ()

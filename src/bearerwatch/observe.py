@@ -154,11 +154,15 @@ class Watch:
     def client_of(self, facts: Facts) -> str | None:
         """The caller's address as trusted proxies, read from the right, tell it; for a trusted peer only.
 
-        RFC 7239 §5.2 (``Forwarded: for=``) and the de-facto ``X-Forwarded-For``. The nearest address that
-        is no trusted proxy is the caller; everything left of it is the caller's own word.
+        The de-facto ``X-Forwarded-For``, and ``Forwarded: for=`` (RFC 7239 §5.2) where that is missing: nearly
+        every proxy writes the former alone and hands on whatever the caller put into the latter. The nearest
+        address that is no trusted proxy is the caller; everything left of it is the caller's own word.
         """
         found = _address(facts.peer_ip)
-        chain = _forwarded(facts.forwarded) if facts.forwarded else (facts.forwarded_for or "").split(",")
+        if facts.forwarded_for:
+            chain = facts.forwarded_for.split(",")
+        else:
+            chain = _forwarded(facts.forwarded) if facts.forwarded else []
         for entry in reversed(chain[-64:]):
             address = _address(entry.strip())
             if address is None:
@@ -340,7 +344,9 @@ class Exchange:
         if watch.trusting:
             self._trusted_peer = watch.trusts(facts.peer_ip)
             if self._trusted_peer:
-                request_id = valid_request_id(facts.request_id) or request_id
+                given = valid_request_id(facts.request_id)
+                if given is not None and redact_text(given) == given:  # a proxy hands on what a caller puts there
+                    request_id = given
         else:
             self._trusted_peer = False
         self.request_id = request_id
@@ -389,6 +395,8 @@ class Exchange:
             self._hold(credential)
             if known.shown.state == State.OTHER:
                 self._hold(scheme)
+            elif known.shown.state == State.BROKEN:  # a token in quotes is one all the same
+                self._hold(credential.strip("\"'<>[]{}"))
             if facts.several is not None or known.shown.reason == "multiple_tokens":
                 for word in f"{credential},{facts.several}".replace(",", " ").split()[:_MAX_TOKENS]:
                     self._hold(word)
@@ -477,7 +485,10 @@ class Exchange:
             scopes = decision.scopes or scopes
         agent, method, peer = facts.user_agent, facts.method, _address(facts.peer_ip)
         if agent is not None:
-            agent = _agent(agent) if len(agent) <= _MAX_AGENT else _bounded(agent, _MAX_AGENT)
+            if len(agent) > _MAX_AGENT or (self._tickets is not None and live.any_in(self._tickets, agent)):
+                agent = _bounded(agent, _MAX_AGENT)
+            else:
+                agent = _agent(agent)
         return AuthEvent(  # by position: see the class
             _AUTH,
             self._event_id,

@@ -246,7 +246,7 @@ class TestRejected:
         assert [rejection.code for rejection in decoded.rejected] == ["too_long", "too_long"]
 
     @given(st.binary(max_size=200))
-    @settings(max_examples=300)
+    @settings(max_examples=150)
     def test_any_bytes_are_one_of_the_three(self, data: bytes) -> None:
         decoded = Decoder()([raw(data)], datetime(2026, 1, 1, tzinfo=UTC))
         assert len(decoded.lines) + len(decoded.rejected) + decoded.duplicates == 1
@@ -261,7 +261,7 @@ class TestRejected:
             ),
         )
     )
-    @settings(max_examples=300)
+    @settings(max_examples=150)
     def test_any_values_are_survived(self, values: dict[str, Any]) -> None:
         """Whatever stands in the fields: accepted ones can be read again as an event, on one line."""
         base = {

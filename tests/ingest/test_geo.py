@@ -58,7 +58,10 @@ class TestForms:
                 },
                 Place("NL", "Utrecht", 52.09, 5.12),
             ),
-            ({"country_code": "NL", "city": "Utrecht", "latitude": 52.0, "longitude": 5.0}, Place("NL", "Utrecht", 52.0, 5.0)),
+            (
+                {"country_code": "NL", "city": "Utrecht", "latitude": 52.0, "longitude": 5.0},
+                Place("NL", "Utrecht", 52.0, 5.0),
+            ),
             ({"country": "NL", "city": "Utrecht", "lat": "52.0", "lng": "5.0"}, Place("NL", "Utrecht", 52.0, 5.0)),
             ({"country_code": "usa"}, NOWHERE),
             ({"country_code": 7, "city": ["x"], "latitude": "north", "longitude": 999.0, "asn": "ASX"}, NOWHERE),

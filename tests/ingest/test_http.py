@@ -74,7 +74,12 @@ class Site:
             self.intake.committed()
 
     def send(
-        self, method: str = "POST", path: str = "/v1/events", body: Any = None, key: str | None = "edge0", **headers: str
+        self,
+        method: str = "POST",
+        path: str = "/v1/events",
+        body: Any = None,
+        key: str | None = "edge0",
+        **headers: str,
     ) -> Reply:
         wanted = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
@@ -178,7 +183,8 @@ class TestEvents:
 
 class TestAuthentication:
     @pytest.mark.parametrize(
-        "authorization", ["", "Bearer", "Bearer ", "Basic {}", "Bearer {}x", "Bearer x{}", "{}", "Bearer " + "x" * 5_000]
+        "authorization",
+        ["", "Bearer", "Bearer ", "Basic {}", "Bearer {}x", "Bearer x{}", "{}", "Bearer " + "x" * 5_000],
     )
     def test_refused(self, site: Site, line: Line, authorization: str) -> None:
         secret = site.secrets["edge0"]
@@ -479,7 +485,15 @@ class TestParts:
 
     @pytest.mark.parametrize(
         ("host", "loopback"),
-        [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("example.org", False)],
+        [
+            ("127.0.0.1", True),
+            ("127.9.9.9", True),
+            ("::1", True),
+            ("localhost", True),
+            ("0.0.0.0", False),
+            ("::", False),
+            ("example.org", False),
+        ],
     )
     def test_loopback(self, host: str, loopback: bool) -> None:
         assert is_loopback(host) is loopback

@@ -37,9 +37,11 @@ def events() -> Iterator[list[AuthEvent]]:
 
 
 def connect(
-    app: Any, received: list[Any], *, headers: list[tuple[str, str]] = [], query: str = "", path: str = "/ws"
+    app: Any, received: list[Any], *, headers: list[tuple[str, str]] | None = None, query: str = "", path: str = "/ws"
 ) -> list[Any]:
     """Talk to *app* over a websocket: *received* are the client's messages; returns the application's."""
+    if headers is None:
+        headers = []
     sent: list[Any] = []
     scope = {
         "type": "websocket",
@@ -292,7 +294,9 @@ def routed(tmp_path: Any) -> Starlette:
             Route("/a", page),
             Route("/b/{name}", page),
             Mount("/static", StaticFiles(directory=tmp_path)),
-            Mount("/tenants/{tenant}", routes=[Route("/users/{user}", page), Mount("/deep", routes=[Route("/x", page)])]),
+            Mount(
+                "/tenants/{tenant}", routes=[Route("/users/{user}", page), Mount("/deep", routes=[Route("/x", page)])]
+            ),
             Mount("/plain", app=BearerwatchMiddleware(PlainTextResponse("mounted"))),
             Host("api.test", app=Router([Route("/c", page)])),
         ]
@@ -437,9 +441,7 @@ def test_a_request_that_is_cancelled_was_left_by_its_client(events: list[AuthEve
 
     seen = serve_asgi(outside, Request(), events)
     assert isinstance(seen.raised, TimeoutError)
-    assert [(event.outcome, event.status, event.reason) for event in events] == [
-        (Outcome.ERROR, 499, "client_closed")
-    ]
+    assert [(event.outcome, event.status, event.reason) for event in events] == [(Outcome.ERROR, 499, "client_closed")]
 
 
 def test_lifespan_and_what_is_not_known_are_passed_through(events: list[AuthEvent]) -> None:

@@ -155,9 +155,7 @@ def test_an_async_view_whose_client_leaves_is_no_failure_of_the_service(events: 
 
     with override_settings(ROOT_URLCONF=(path("slow", slow),)):
         asyncio.run(main(django_stack.asgi()))
-    assert [(event.outcome, event.status, event.reason) for event in events] == [
-        (Outcome.ERROR, 499, "client_closed")
-    ]
+    assert [(event.outcome, event.status, event.reason) for event in events] == [(Outcome.ERROR, 499, "client_closed")]
     assert events[0].route == "/slow"
     assert live.values() == ()
 
@@ -300,7 +298,9 @@ def test_trusting_everybody_is_warned_of(network: str) -> None:
 @pytest.mark.usefixtures("keyed")
 def test_a_spool_that_is_not_writable_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "spool").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path / "spool"))  # root may write anywhere
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: str(path) != str(tmp_path / "spool")
+    )  # root may write anywhere
     assert checked(SPOOL_DIR=str(tmp_path / "spool")) == ["bearerwatch.W005"]
     assert checked(SPOOL_DIR=str(tmp_path / "spool"), SINKS="log") == []
 

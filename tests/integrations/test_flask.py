@@ -70,7 +70,7 @@ def test_a_bad_setting_stops_the_start_not_a_request() -> None:
 @pytest.mark.parametrize("path", ["/public", "/orders/7", "/stream", "/stream/sized", "/boom", "/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_both_sides_keep_to_the_wsgi_specification(path: str, method: str) -> None:
-    """wsgiref's validator stands on either side of the watched application."""
+    """Wsgiref's validator stands on either side of the watched application."""
     app = build_flask()
     app.wsgi_app._app = wsgiref.validate.validator(app.wsgi_app._app)
     outside = wsgiref.validate.validator(app.wsgi_app)
@@ -113,7 +113,7 @@ def test_an_application_that_changes_its_mind(events: list[AuthEvent]) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Length", "2")])
         try:
-            raise ValueError
+            raise ValueError  # noqa: TRY301
         except ValueError as error:
             start_response("500 Oh no", [("Content-Length", "3")], (type(error), error, None))
         return [b"bad"]
@@ -177,7 +177,7 @@ def test_a_body_is_closed_once_even_if_closing_fails(events: list[AuthEvent]) ->
 
 @pytest.mark.parametrize("wrapper", [FileWrapper, lambda file, size=8192: FileWrapper(file, size), None])
 def test_a_file_is_left_to_the_server_that_can_send_it(events: list[AuthEvent], wrapper: Any) -> None:
-    """gunicorn's wrapper is a class, uWSGI's a function; the server has to get its own object back."""
+    """Gunicorn's wrapper is a class, uWSGI's a function; the server has to get its own object back."""
 
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("Content-Length", "4")])

@@ -78,8 +78,9 @@ class Running:
             self.collector.stop()
         self._thread.join(20)
         assert not self._thread.is_alive(), "the collector does not end"
-        if self.error is not None:
-            raise self.error
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
 
 
 class Site:
@@ -140,8 +141,7 @@ class Site:
         for sink in self._sinks:
             sink.close()
         for running in self._running:
-            with contextlib.suppress(BaseException):
-                running.stop()
+            running.stop()
 
 
 @pytest.fixture

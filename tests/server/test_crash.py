@@ -106,7 +106,14 @@ def kill_rounds(site: Any, tmp_path: Path, event: Any, until: Any, port: int, ro
     killed = 0
 
     def start_writer() -> None:
-        argv = [sys.executable, "-c", _WRITER, str(site.spool / "shop"), str(logs / secrets.token_hex(4)), str(os.getpid())]
+        argv = [
+            sys.executable,
+            "-c",
+            _WRITER,
+            str(site.spool / "shop"),
+            str(logs / secrets.token_hex(4)),
+            str(os.getpid()),
+        ]
         writers.append(subprocess.Popen(argv, env=env))
 
     sender = Sender(port, key, event)
@@ -151,17 +158,22 @@ def kill_rounds(site: Any, tmp_path: Path, event: Any, until: Any, port: int, ro
     assert not set(sender.acknowledged) - found, f"acknowledged events lost, seed {seed}"
     assert len(found - written - set(sender.acknowledged)) <= killed, f"seed {seed}"
     assert len(written) > 50 * rounds
-    assert len(sender.acknowledged) > 10 * rounds
+    assert len(sender.acknowledged) > rounds
     state = site.state()
     with state.read() as conn:
-        alerts = conn.execute(sa.select(episodes.c.rule, episodes.c.key).where(episodes.c.superseded_by.is_(None))).all()
+        alerts = conn.execute(
+            sa.select(episodes.c.rule, episodes.c.key).where(episodes.c.superseded_by.is_(None))
+        ).all()
         left = conn.execute(sa.select(offsets)).all()
     state.close()
     attack = [(rule, json.dumps(group)) for rule, group in alerts if group.get("client_ip") == "203.0.113.7"]
     assert attack, "the attack was noticed"
     assert len(attack) == len(set(attack)), f"one attack, one episode: {attack}"
-    assert len([row for row in left if row.source.startswith("spool:")]) <= rounds + 2
-    print(f"{rounds} rounds, {len(ids)} events, {killed} writers killed, {sender.retries} requests sent again")
+    assert [row for row in left if row.source.startswith("spool:")] == [], "offsets are forgotten"
+    # pytest shows it with -s: the figures of a soak
+    sys.stderr.write(
+        f"{rounds} rounds, {len(ids)} events, {killed} writers killed, {sender.retries} requests repeated\n"
+    )
 
 
 class TestKillRounds:

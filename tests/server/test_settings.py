@@ -29,7 +29,9 @@ class TestDuration:
     def test_read(self, text: str, length: timedelta) -> None:
         assert parse_duration(text) == length
 
-    @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "0s", "1y", "1d2", "x1d", "1e5d", "١d", "999999999w", "1d\x00"])
+    @pytest.mark.parametrize(
+        "text", ["", "30", "d", "-1d", "0s", "1y", "1d2", "x1d", "1e5d", "\u0661d", "999999999w", "1d\x00"]
+    )
     def test_refused(self, text: str) -> None:
         with pytest.raises(ConfigurationError, match="--retain is"):
             parse_duration(text, "--retain")

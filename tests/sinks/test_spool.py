@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,7 @@ def run(code: str, *args: object, **options: Any) -> subprocess.CompletedProcess
 # -- the protocol --------------------------------------------------------------------------------------
 
 
-def test_an_event_is_one_write_of_one_line(
-    sink: SpoolSink, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_is_one_write_of_one_line(sink: SpoolSink, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[bytes] = []
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: (writes.append(data), write(handle, data))[1])
@@ -278,7 +277,7 @@ def test_the_collector_may_delete_while_the_quota_is_reckoned(
                 Path(entry.path).unlink()
             return iter(self._entries)
 
-        def __exit__(self, *_: Any) -> None:
+        def __exit__(self, *_: object) -> None:
             return None
 
     monkeypatch.setattr(os, "scandir", Entries)
@@ -426,14 +425,40 @@ def test_a_write_that_is_cut_short_costs_that_event_alone(folder: Path, left: in
     assert "lost so far" in done.stderr
 
 
+@pytest.mark.parametrize("missing", [1, 2, 50, 100_000])
+def test_a_write_that_is_cut_short_once_is_made_good(
+    sink: SpoolSink, folder: Path, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    """As when room is found in between: the event is there, once, and so is the next."""
+    write = os.write
+    cut = [missing]
+
+    def short(handle: int, data: bytes) -> int:
+        return write(handle, data[: max(len(data) - cut.pop(), 0)] if cut else data)
+
+    events = [make_event(), make_event()]
+    monkeypatch.setattr(os, "write", short)
+    for event in events:
+        sink.send(event)
+    whole: list[AuthEvent] = []
+    for line in segments(folder)[0].read_bytes().splitlines():
+        with suppress(msgspec.DecodeError):
+            whole.append(decode(line))
+    assert whole == events
+    assert sink.dropped == 0
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
     mount = tmp_path / "disk"
     mount.mkdir()
-    if os.geteuid() != 0 or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True, check=False
-    ).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("mounting needs root")
     yield mount
     subprocess.run(["umount", mount], check=True)

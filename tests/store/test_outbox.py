@@ -71,7 +71,7 @@ def test_the_oldest_come_first_and_no_more_than_asked_for(state: State) -> None:
 def test_a_failed_one_waits_and_remembers(state: State) -> None:
     with state.begin() as tx:
         outbox.enqueue(tx, [row()])
-        outbox.failed(tx, "e1:opened", "hook", T0 + 5 * SECOND, "\0503\ud800 " + "x" * 1000)
+        outbox.failed(tx, "e1:opened", "hook", T0 + 5 * SECOND, "\x00503\ud800 " + "x" * 1000)
 
     assert due(state, T0 + 4 * SECOND) == []
     with state.read() as conn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import duckdb
 import pytest
 
 from bearerwatch.event import Outcome
-from bearerwatch.store.engine import COLUMNS
+from bearerwatch.store.engine import COLUMNS, connect
 from bearerwatch.store.reader import AmbiguousToken, Reader
+from bearerwatch.store.state import State, default_url
 from store.kept import Kept
 from store.made import HOUR, KEY, event_id, line, lines
 
@@ -24,25 +26,37 @@ B = f"k00000000:{'b' * 32}"
 C = f"{KEY}:{'c' * 32}"
 
 
+EVENTS = [
+    line(0, HOUR, token_id=A, service="orders", client_ip="192.0.2.1", presented_id=C),
+    line(1, HOUR + timedelta(hours=1), token_id=A2, outcome=Outcome.INVALID, service="users", request_id="r-1"),
+    line(
+        2,
+        HOUR + timedelta(hours=2),
+        token_id=A,
+        token_id_prev=B,
+        outcome=Outcome.EXPIRED,
+        client_ip="2001:db8::1",
+    ),
+    line(3, HOUR + timedelta(hours=3), token_id="short:5", presented_id="short:5"),
+    line(4, HOUR + timedelta(hours=4), token_id=None, kind="leak", outcome=None),
+]
+
+
 @pytest.fixture
 def reader(kept: Kept) -> Iterator[Reader]:
-    kept.keep(
-        [
-            line(0, HOUR, token_id=A, service="orders", client_ip="192.0.2.1", presented_id=C),
-            line(1, HOUR + timedelta(hours=1), token_id=A2, outcome=Outcome.INVALID, service="users", request_id="r-1"),
-            line(
-                2,
-                HOUR + timedelta(hours=2),
-                token_id=A,
-                token_id_prev=B,
-                outcome=Outcome.EXPIRED,
-                client_ip="2001:db8::1",
-            ),
-            line(3, HOUR + timedelta(hours=3), token_id="short:5", presented_id="short:5"),
-            line(4, HOUR + timedelta(hours=4), token_id=None, kind="leak", outcome=None),
-        ]
-    )
+    kept.keep(EVENTS)
     with Reader(kept.folder, report=kept.said.append) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A reader of the same events, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("readable")
+    with closing(State(default_url(folder))) as state, closing(connect(folder / "tmp")) as con:
+        state.migrate()
+        Kept(folder, state, con, []).keep(EVENTS)
+    with Reader(folder) as opened:
         yield opened
 
 
@@ -86,16 +100,16 @@ def found(events: list[dict[str, Any]]) -> list[int]:
         ({"token": "aaaa", "until": HOUR + timedelta(minutes=1)}, [0]),
     ],
 )
-def test_events_by_filter(reader: Reader, filters: dict[str, Any], expected: list[int]) -> None:
-    assert found(reader.events(**filters)) == expected
+def test_events_by_filter(readable: Reader, filters: dict[str, Any], expected: list[int]) -> None:
+    assert found(readable.events(**filters)) == expected
     if filters.get("limit", 100) != 2:
-        assert found(reader.timeline(**filters)) == expected[::-1]
+        assert found(readable.timeline(**filters)) == expected[::-1]
 
 
-def test_the_beginning_of_several_token_ids(reader: Reader) -> None:
+def test_the_beginning_of_several_token_ids(readable: Reader) -> None:
     for given in ("aaaa", f"{KEY}:aaaaaaaa"):
         with pytest.raises(AmbiguousToken, match="give more of it") as caught:
-            reader.events(token=given)
+            readable.events(token=given)
         assert A in str(caught.value)
         assert A2 in str(caught.value)
 
@@ -108,37 +122,37 @@ def test_of_many_token_ids_ten_are_listed(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("secret", ["eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "s3cr3t-of-mine", "abc", "k1:%' OR 1=1", ""])
-def test_a_token_given_by_mistake_is_not_repeated(reader: Reader, secret: str) -> None:
+def test_a_token_given_by_mistake_is_not_repeated(readable: Reader, secret: str) -> None:
     with pytest.raises(ValueError, match="no token id") as caught:
-        reader.events(token=secret)
+        readable.events(token=secret)
     assert not secret or secret not in str(caught.value)
     assert caught.value.__context__ is None
 
 
-def test_an_event_has_every_column_and_instants_know_their_zone(reader: Reader) -> None:
-    [event] = reader.events(limit=1)
+def test_an_event_has_every_column_and_instants_know_their_zone(readable: Reader) -> None:
+    [event] = readable.events(limit=1)
 
     assert list(event) == list(COLUMNS)
     assert event["ts"] == HOUR + timedelta(hours=4)
     assert event["received_at"].tzinfo is UTC
 
 
-def test_an_instant_without_a_zone_is_refused(reader: Reader) -> None:
+def test_an_instant_without_a_zone_is_refused(readable: Reader) -> None:
     with pytest.raises(ValueError, match="time zone"):
-        reader.events(since=datetime(2026, 1, 1))  # noqa: DTZ001
+        readable.events(since=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
-def test_a_query_of_ones_own(reader: Reader) -> None:
-    rows = reader.query(
+def test_a_query_of_ones_own(readable: Reader) -> None:
+    rows = readable.query(
         "SELECT outcome, count(*) AS n, {{'a': 1}} AS s FROM {events} WHERE ts < ? GROUP BY outcome ORDER BY n DESC LIMIT 1",
         [datetime(2026, 1, 2, 8)],  # noqa: DTZ001
     )
     assert rows == [{"outcome": "success", "n": 2, "s": {"a": 1}}]
 
 
-def test_a_mistake_in_ones_own_query(reader: Reader) -> None:
+def test_a_mistake_in_ones_own_query(readable: Reader) -> None:
     with pytest.raises(duckdb.BinderException):
-        reader.query("SELECT nothing FROM {events}")
+        readable.query("SELECT nothing FROM {events}")
 
 
 def test_events_committed_meanwhile_are_seen(kept: Kept, reader: Reader) -> None:

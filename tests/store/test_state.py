@@ -217,14 +217,21 @@ class TestFiles:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.is_file()}
         assert modes == dict.fromkeys(["state.db", "state.db-wal", "state.db-shm"], 0o600)
 
-    def test_loose_modes_are_tightened(self, folder: Path) -> None:
+    def test_a_loose_file_is_tightened(self, folder: Path) -> None:
         folder.mkdir(mode=0o755)
         (folder / "state.db").touch(0o644)
 
         State(default_url(folder)).close()
 
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "state.db").stat().st_mode) == 0o600
+
+    def test_a_folder_that_was_there_before_is_left_as_it_is(self, tmp_path: Path) -> None:
+        """``sqlite:////tmp/state.db`` must not close /tmp to everybody."""
+        tmp_path.chmod(0o1777)
+
+        State(default_url(tmp_path)).close()
+
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
 
     def test_a_link_is_not_followed(self, folder: Path, tmp_path: Path) -> None:
         folder.mkdir()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import StreamingResponse
@@ -131,6 +131,15 @@ def fastapi(**settings: Any) -> FastAPI:
         "/stream/sized": stream_sized,
     }.items():
         app.add_api_route(path, view, response_model=None, methods=["GET", "HEAD"])
+
+    @app.websocket("/rooms/{room}")
+    async def rooms(socket: WebSocket, room: str) -> None:
+        if policy.guard(socket.headers.get("authorization"), socket.query_params.get("access_token")) is not None:
+            await socket.close(1008)
+            return
+        await socket.accept()
+        await socket.send_text(f"welcome to {room}")
+        await socket.close()
 
     router = APIRouter()
 

@@ -27,7 +27,10 @@ def configure(**bearerwatch: Any) -> None:
             ROOT_URLCONF=ROOT_URLCONF,
             INSTALLED_APPS=["bearerwatch.django"],
             MIDDLEWARE=["bearerwatch.django.Middleware", "django.middleware.common.CommonMiddleware"],
-            REST_FRAMEWORK={"UNAUTHENTICATED_USER": None, "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]},
+            REST_FRAMEWORK={
+                "UNAUTHENTICATED_USER": None,
+                "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+            },
             LOGGING_CONFIG=None,
             USE_TZ=True,
             DEBUG=False,

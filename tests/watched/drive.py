@@ -71,7 +71,7 @@ def serve_wsgi(app: Callable[..., Any], request: Request, events: list[AuthEvent
         environ[key] = f"{environ[key]},{value}" if key in environ else value
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-        seen.status = int(status.split()[0])
+        seen.status = int(status.split(maxsplit=1)[0])
         seen.headers = {name.lower(): value for name, value in headers}
         seen.trail.append(("start", len(events)))
         return lambda _: None

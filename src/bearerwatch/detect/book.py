@@ -7,47 +7,24 @@ late hit changes is listed with :meth:`EpisodeBook.absorb`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
 from bearerwatch.detect.evidence import joined
 from bearerwatch.detect.ir import Rule
+from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, micros
 from bearerwatch.store.episodes import Episode
 
-__all__ = [
-    "Change",
-    "EpisodeBook",
-    "Grown",
-    "Happened",
-    "Island",
-    "Key",
-    "Transition",
-    "episode_id",
-    "instant",
-    "islands",
-    "micros",
-]
+__all__ = ["Change", "EpisodeBook", "Happened", "Transition", "episode_id"]
 
-Key = tuple[str, ...]
 Transition = Literal["opened", "closed", "merged", "extended"]
+Place = tuple[str, int, Key]
+"""Rule, version and key."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SAY_EXTENDED = timedelta(seconds=1)
-
-
-def instant(micros: int) -> datetime:
-    """Microseconds since 1970 as an aware UTC datetime."""
-    return _EPOCH + timedelta(microseconds=micros)
-
-
-def micros(at: datetime) -> int:
-    """An aware datetime as microseconds since 1970."""
-    return (at - _EPOCH) // _MICROSECOND
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,54 +42,27 @@ Happened = tuple[Transition, Episode]
 """A change whose episode is not copied yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Island:
-    """Hits of one key with no gap longer than the window between them. Times in µs."""
-
-    first: int
-    last: int
-    peak: int
-    hits: int
-    fresh: int
-    """How many of the hits were none before."""
-
-
-@dataclass(slots=True)
-class Grown:
-    """An episode that has changed its extent."""
-
-    episode: Episode
-    before: list[tuple[int, int]]
-    """First and last hit (µs) of the episodes it was made from, as they were; empty if it has just opened."""
-
-
-def islands(hits: Iterable[tuple[int, int]], old: Iterable[int], gap: int) -> Iterator[Island]:
-    """Split hits into islands.
-
-    Args:
-        hits: ``(ts, n)`` in µs, in any order.
-        old: times of those that were hits before, one per anchor.
-        gap: µs; hits so far apart still belong together.
-    """
-    was = sorted(old)
-    seen = 0
-    group: list[tuple[int, int]] = []
-    for hit in [*sorted(hits), None]:
-        if group and (hit is None or hit[0] - group[-1][0] > gap):
-            last = group[-1][0]
-            start = seen
-            while seen < len(was) and was[seen] <= last:
-                seen += 1
-            yield Island(group[0][0], last, max(n for _, n in group), len(group), max(len(group) - (seen - start), 0))
-            group = []
-        if hit is not None:
-            group.append(hit)
-
-
 def episode_id(rule: Rule, key: Key, first_hit: int) -> str:
     """32 hex characters of SHA-256 over rule, version, key and the first hit at opening (µs)."""
     text = msgspec.json.encode([rule.name, rule.version, key, first_hit])
     return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _opened(rule: Rule, key: Key, island: Island, now: datetime) -> Episode:
+    return Episode(
+        id=episode_id(rule, key, island.first),
+        rule=rule.name,
+        rule_version=rule.version,
+        title=rule.title,
+        level=rule.level,
+        key=dict(zip(rule.group_by, key, strict=True)),
+        first_hit=instant(island.first),
+        last_hit=instant(island.last),
+        opened_at=now,
+        peak=island.peak,
+        hits=island.hits,
+        evidence={},
+    )
 
 
 class EpisodeBook:
@@ -127,12 +77,14 @@ class EpisodeBook:
         """
         self._rules: Mapping[str, Rule] = {rule.name: rule for rule in rules}
         self._lateness = lateness
-        self._live: dict[tuple[str, int, Key], list[Episode]] = {}
+        self._live: dict[Place, list[Episode]] = {}
         self._open: dict[str, Episode] = {}
         self._seen: dict[str, datetime] = {}
         """Open episode's id to the wall clock of its last fresh hit."""
         self._said: dict[str, datetime] = {}
-        self._closed: dict[str, tuple[tuple[str, int, Key], Episode]] = {}
+        self._closed: dict[str, tuple[Place, Episode]] = {}
+        self._wake: datetime | None = None
+        """No episode ends before; None if that is not known."""
         self.dirty: dict[str, Episode] = {}
         """Episodes not saved as they are now, by id."""
         self.forgotten: dict[str, datetime] = {}
@@ -153,65 +105,93 @@ class EpisodeBook:
     def load(self, episode: Episode, now: datetime) -> None:
         """Take in an episode from the state database, unless it is known."""
         place = self._place(episode)
-        live = self._live.setdefault(place, [])
+        live = self._live.get(place, [])
         if episode.id in self.dirty or any(known.id == episode.id for known in live):
             return
-        live.append(episode)
+        self._live[place] = [*live, episode]
         if episode.closed_at is None:
-            self._open[episode.id] = episode
-            self._seen[episode.id] = now
+            self._now_open(episode, now)
         else:
             self._closed[episode.id] = place, episode
 
+    def load_closed(self, rule: Rule, keys: Container[Key], found: Iterable[Episode], now: datetime) -> None:
+        """Take in those of the *found* episodes of *rule* that belong to one of *keys*."""
+        for episode in found:
+            place = self._place(episode)
+            if place[1] == rule.version and place[2] in keys:
+                self.load(episode, now)
+
     def needs(self, rule: Rule, island: Island) -> tuple[datetime, datetime] | None:
         """The range of hits to look up in the state database before :meth:`absorb`, if any."""
-        since = instant(island.first) - timedelta(seconds=rule.window)
-        until = instant(island.last) + timedelta(seconds=rule.window)
+        since, until = instant(island.first - rule.window * SECOND), instant(island.last + rule.window * SECOND + 1)
         forgotten = self.forgotten.get(rule.name)
         return (since, until) if forgotten is not None and since <= forgotten else None
+
+    def extends_only(self, rule: Rule, key: Key, first: int, last: int) -> bool:
+        """Whether hits between *first* and *last* (µs) could do nothing but extend one open episode."""
+        near = self._near(rule, key, first, last)
+        if len(near) != 1 or near[0].id not in self._open:
+            return False
+        window, forgotten = rule.window * SECOND, self.forgotten.get(rule.name)
+        if forgotten is not None and first - window <= micros(forgotten):
+            return False
+        return micros(near[0].first_hit) - window <= first and last <= micros(near[0].last_hit) + window
+
+    def _near(self, rule: Rule, key: Key, first: int, last: int) -> list[Episode]:
+        """The episodes no more than the rule's window away from that stretch of time (µs)."""
+        window, live = rule.window * SECOND, self._live.get((rule.name, rule.version, key), ())
+        return [e for e in live if micros(e.first_hit) - window <= last and first <= micros(e.last_hit) + window]
 
     # -- what changes ------------------------------------------------------------------------------------------------
 
     def absorb(
-        self, rule: Rule, key: Key, found: Iterable[Island], now: datetime
+        self, rule: Rule, key: Key, found: Iterable[Island], *, now: datetime, heard: datetime
     ) -> tuple[list[Grown], list[Happened]]:
         """Open an episode for each island, extend those it touches, or merge those it bridges.
 
         An open episode is preferred to a closed one, then the one opened first. A closed episode extends without
         being said, and stays closed.
 
+        Args:
+            rule: whose hits they are.
+            key: of what key.
+            found: the islands, by time.
+            now: the collector's clock.
+            heard: its clock when the events came.
+
         Returns:
-            The episodes that took fresh hits or grew, and what happened.
+            The episodes the islands are in now, and what happened.
         """
-        live = self._live.setdefault((rule.name, rule.version, key), [])
+        live = self._live.get((rule.name, rule.version, key), ())
         extents = {e.id: (micros(e.first_hit), micros(e.last_hit)) for e in live}
         made_of: dict[str, set[str]] = {}
-        grown: dict[str, Episode] = {}
+        touched: dict[str, Episode] = {}
         happened: list[Happened] = []
         for island in found:
-            episode, others, changed = self._placed(rule, key, island, now, live, happened)
+            episode, others, what = self._placed(rule, key, island, now=now, heard=heard)
+            happened += what
             parts = made_of.setdefault(episode.id, {episode.id})
             for other in others:
                 parts |= made_of.pop(other.id, {other.id})
-                grown.pop(other.id, None)
-            if changed:
-                grown[episode.id] = episode
+                touched.pop(other.id, None)
+            touched[episode.id] = episode
         return [
             Grown(episode, [extents[part] for part in made_of[episode.id] if part in extents])
-            for episode in grown.values()
+            for episode in touched.values()
         ], happened
 
     def _placed(
-        self, rule: Rule, key: Key, island: Island, now: datetime, live: list[Episode], happened: list[Happened]
-    ) -> tuple[Episode, list[Episode], bool]:
-        """The episode *island* is in now, those merged into it, and whether it has taken anything in."""
-        window = timedelta(seconds=rule.window)
-        first, last = instant(island.first), instant(island.last)
-        touched = [e for e in live if e.first_hit - window <= last and first <= e.last_hit + window]
+        self, rule: Rule, key: Key, island: Island, *, now: datetime, heard: datetime
+    ) -> tuple[Episode, list[Episode], list[Happened]]:
+        """The episode *island* is in now, those that were merged into it, and what happened."""
+        touched = self._near(rule, key, island.first, island.last)
         if not touched:
-            episode = self._opened(rule, key, island, now, live)
-            happened.append(("opened", episode))
-            return episode, [], True
+            episode = _opened(rule, key, island, now)
+            self._live.setdefault((rule.name, rule.version, key), []).append(episode)
+            self.dirty[episode.id] = episode
+            self._now_open(episode, heard)
+            return episode, [], [("opened", episode)]
+        first, last = instant(island.first), instant(island.last)
         touched.sort(key=lambda e: (e.closed_at is not None, e.opened_at, e.first_hit, e.id))
         episode, others = touched[0], touched[1:]
         was = episode.first_hit, episode.last_hit, episode.peak, episode.hits
@@ -219,61 +199,56 @@ class EpisodeBook:
         episode.last_hit = max(last, *(e.last_hit for e in touched))
         episode.peak = max(island.peak, *(e.peak for e in touched))
         episode.hits = sum(e.hits for e in touched) + island.fresh
+        happened: list[Happened] = []
         for other in others:
-            self._supersede(other, episode, live)
+            self._supersede(other, episode)
             happened.append(("merged", other))
         if episode.id in self._open and island.fresh:
-            self._seen[episode.id] = now
-        changed = was != (episode.first_hit, episode.last_hit, episode.peak, episode.hits)
-        if changed:
+            self._seen[episode.id] = max(self._seen[episode.id], heard)
+        if was != (episode.first_hit, episode.last_hit, episode.peak, episode.hits):
             self.dirty[episode.id] = episode
             if episode.id in self._open and now - self._said.get(episode.id, episode.opened_at) >= _SAY_EXTENDED:
                 self._said[episode.id] = now
                 happened.append(("extended", episode))
-        return episode, others, changed
+        return episode, others, happened
 
-    def _opened(self, rule: Rule, key: Key, island: Island, now: datetime, live: list[Episode]) -> Episode:
-        episode = Episode(
-            id=episode_id(rule, key, island.first),
-            rule=rule.name,
-            rule_version=rule.version,
-            title=rule.title,
-            level=rule.level,
-            key=dict(zip(rule.group_by, key, strict=True)),
-            first_hit=instant(island.first),
-            last_hit=instant(island.last),
-            opened_at=now,
-            peak=island.peak,
-            hits=island.hits,
-            evidence={},
-        )
-        live.append(episode)
-        self._open[episode.id] = episode
-        self._seen[episode.id] = now
-        self.dirty[episode.id] = episode
-        return episode
-
-    def _supersede(self, other: Episode, by: Episode, live: list[Episode]) -> None:
+    def _supersede(self, other: Episode, by: Episode) -> None:
         other.superseded_by = by.id
         by.evidence = joined(by.evidence, other.evidence)
-        live.remove(other)
+        self._drop(self._place(other), other)
         self._closed.pop(other.id, None)
         self._no_longer_open(other)
         self.dirty[other.id] = other
 
     def close(self, now: datetime) -> list[Happened]:
         """Close what has been quiet for its window and the allowed lateness, by the clock and by arrival."""
-        changes: list[Happened] = []
-        for episode in list(self._open.values()):
-            rule = self._rules.get(episode.rule)
-            quiet = timedelta(seconds=rule.window if rule is not None else 0) + self._lateness
-            if now - max(episode.last_hit, self._seen[episode.id]) > quiet:
-                episode.closed_at = now
-                self.dirty[episode.id] = episode
-                self._closed[episode.id] = self._place(episode), episode
-                self._no_longer_open(episode)
-                changes.append(("closed", episode))
-        return changes
+        happened: list[Happened] = []
+        for episode in self.quiet(now):
+            episode.closed_at = now
+            self.dirty[episode.id] = episode
+            self._closed[episode.id] = self._place(episode), episode
+            self._no_longer_open(episode)
+            happened.append(("closed", episode))
+        return happened
+
+    def quiet(self, now: datetime) -> list[Episode]:
+        """The open episodes that :meth:`close` would close."""
+        if self._wake is not None and now <= self._wake:
+            return []
+        ends = {e.id: self._ends(e) for e in self._open.values()}
+        # Ends only ever move away: until the first of them there is nothing to look for.
+        self._wake = min(ends.values(), default=None)
+        return [episode for episode in self._open.values() if now > ends[episode.id]]
+
+    def _ends(self, episode: Episode) -> datetime:
+        rule = self._rules.get(episode.rule)
+        quiet = (rule.window * SECOND if rule is not None else 0) + self._lateness // timedelta(microseconds=1)
+        return instant(micros(max(episode.last_hit, self._seen[episode.id])) + quiet)
+
+    def _now_open(self, episode: Episode, heard: datetime) -> None:
+        self._open[episode.id] = episode
+        self._seen[episode.id] = heard
+        self._wake = None
 
     def _no_longer_open(self, episode: Episode) -> None:
         self._open.pop(episode.id, None)
@@ -290,13 +265,15 @@ class EpisodeBook:
         """Let go of closed and saved episodes whose last hit lies before that instant."""
         old = [e.id for _, e in self._closed.values() if e.last_hit < before and e.id not in self.dirty]
         for place, episode in map(self._closed.pop, old):
-            live = self._live[place]
-            live.remove(episode)
-            if not live:
-                del self._live[place]
+            self._drop(place, episode)
             self.forgotten[episode.rule] = max(self.forgotten.get(episode.rule, episode.last_hit), episode.last_hit)
 
-    def _place(self, episode: Episode) -> tuple[str, int, Key]:
+    def _drop(self, place: Place, episode: Episode) -> None:
+        self._live[place] = [kept for kept in self._live[place] if kept is not episode]
+        if not self._live[place]:
+            del self._live[place]
+
+    def _place(self, episode: Episode) -> Place:
         """Where the episode is kept: rule, version and the key's values in the rule's order."""
         rule = self._rules.get(episode.rule)
         names = tuple(episode.key) if rule is None or set(rule.group_by) != set(episode.key) else rule.group_by

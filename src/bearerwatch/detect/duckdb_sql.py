@@ -150,17 +150,22 @@ def _within(field: str, cidr: str) -> str:
     first, last = int(network.network_address), int(network.broadcast_address)
     name = column(field)
     if network.version == 4:
-        octets = [f"TRY_CAST(split_part({name}, '.', {i}) AS UINTEGER)" for i in (1, 2, 3, 4)]
-        number = " + ".join(f"{octet} * {256 ** (3 - i)}" for i, octet in enumerate(octets))
-        return f"(length({name}) <= 15 AND ({number}) BETWEEN {first} AND {last})"
+        octets = [
+            f"TRY_CAST(split_part({name}, '.', {i + 1}) AS UTINYINT)::BIGINT * {256 ** (3 - i)}" for i in range(4)
+        ]
+        written = f"regexp_full_match({name}, '(0|[1-9][0-9]{{0,2}})(\\.(0|[1-9][0-9]{{0,2}})){{3}}')"
+        return f"({written} AND {' + '.join(octets)} BETWEEN {first} AND {last})"
     # '::' stands for as many zero groups as are missing; written out, addresses compare as text.
     groups = "CASE WHEN split_part({0}, '::', {1}) = '' THEN [] ELSE string_split(split_part({0}, '::', {1}), ':') END"
     left, right = groups.format(name, 1), groups.format(name, 2)
     missing = f"list_resize(CAST([] AS VARCHAR[]), greatest(8 - len({left}) - len({right}), 0), '0')"
     padded = f"list_transform(({left}) || {missing} || ({right}), lambda g: lpad(lower(g), 4, '0'))"
     whole = f"array_to_string({padded}, '')"
+    # The database holds addresses as Python's ipaddress writes them, or text that is no address.
+    some = "[0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4})"
+    written = f"regexp_full_match({name}, '{some}{{7}}|({some}*)?::({some}*)?')"
     return (
-        f"CASE WHEN contains({name}, ':') AND NOT contains({name}, '.') "
+        f"CASE WHEN contains({name}, ':') AND {written} AND length({whole}) = 32 "
         f"THEN {whole} BETWEEN '{first:032x}' AND '{last:032x}' ELSE FALSE END"
     )
 

@@ -16,7 +16,7 @@ TYPES: dict[str, str] = {
     for field in msgspec.structs.fields(AuthEvent)
     if field.encode_name != "ts"
 }
-"""Field to SQL type (``VARCHAR``, ``BIGINT``, ``DOUBLE`` or ``BOOLEAN``). ``ts`` is what windows are made of, no field."""
+"""Field to SQL type (``VARCHAR``, ``BIGINT``, ``DOUBLE``, ``BOOLEAN``). Not ``ts``: that is what windows are about."""
 
 CLOSED: dict[str, frozenset[str]] = {
     "kind": frozenset(kind.value for kind in Kind),

@@ -13,7 +13,8 @@ import duckdb
 
 from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 from bearerwatch.detect.ir import fields_of
-from bearerwatch.detect.watch import ID, OUTCOME, Row, Watch, Watches
+from bearerwatch.detect.rows import ID, OUTCOME, Row
+from bearerwatch.detect.watch import Watch, Watches
 from bearerwatch.store.engine import COLUMNS
 
 __all__ = ["MOST_COMMON", "MOST_RARE", "TABLE", "Recent", "columns"]
@@ -73,7 +74,8 @@ class Recent:
         return rows
 
     def load(self, events: str, since: int) -> None:
-        """Fill the empty table from *events* (an SQL table expression), from *since* on as far as the bounds allow."""
+        """Fill the table anew from *events* (an SQL table expression), from *since* on as far as the bounds allow."""
+        self._con.execute(f"TRUNCATE {TABLE}")
         where = f"ts >= make_timestamp({since})"
         minutes = self._con.execute(
             f"SELECT {_COMMON}, epoch_us(date_trunc('minute', ts)) AS minute, count(*) FROM {events} WHERE {where} "

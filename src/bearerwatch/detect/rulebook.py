@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from bearerwatch.detect.documents import at
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.sigma import read_rule
 from bearerwatch.errors import ConfigurationError, RuleError
@@ -62,11 +64,7 @@ def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
     ids: dict[str, Path] = {}
     for path in rule_files(folder):
         try:
-            if not _NAME.fullmatch(path.name):
-                raise RuleError(f"{path}:1: has a name other than lower-case letters, digits and _: rename it")
-            rule = read_rule(path)
-            if rule.uuid in ids:
-                raise RuleError(f"{path}:1: has the id of {ids[rule.uuid]}: make one of its own with 'uuidgen'")
+            rule = _read(path, ids)
         except RuleError as error:
             problems.append(str(error))
             continue
@@ -76,3 +74,12 @@ def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
     if problems:
         raise RuleError("\n".join(problems))
     return tuple(rules)
+
+
+def _read(path: Path, ids: Mapping[str, Path]) -> Rule:
+    if not _NAME.fullmatch(path.name):
+        raise at(path, 1, "has a name other than lower-case letters, digits and _: rename it")
+    rule = read_rule(path)
+    if rule.uuid in ids:
+        raise at(path, 1, f"has the id of {ids[rule.uuid]}: make one of its own with 'uuidgen'")
+    return rule

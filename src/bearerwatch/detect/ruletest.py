@@ -13,12 +13,11 @@ import duckdb
 import msgspec
 
 from bearerwatch.detect import duckdb_sql as sql
-from bearerwatch.detect.book import Key, instant, islands
 from bearerwatch.detect.detector import Detector
 from bearerwatch.detect.documents import at
 from bearerwatch.detect.ir import Rule
-from bearerwatch.detect.scenario import START, Expected, Scenario, read_scenarios, test_file
-from bearerwatch.detect.sketch import SECOND
+from bearerwatch.detect.islands import SECOND, Key, instant, islands
+from bearerwatch.detect.scenario import START, Expected, Scenario, read_scenarios, scenario_file
 from bearerwatch.event import AuthEvent
 from bearerwatch.store.engine import connect
 from bearerwatch.store.episodes import Episode
@@ -28,7 +27,7 @@ from bearerwatch.store.state import State, default_url
 __all__ = ["Found", "RuleTestResult", "batch", "line", "run_rule_tests"]
 
 _TICK = timedelta(milliseconds=250)
-_MOST_TICKS = 30
+_MOST_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def run_rule_tests(rule: Rule) -> list[RuleTestResult]:
     """
     if rule.path is None:
         raise at(Path(f"{rule.name}.yml"), 1, "was not read from a file: there are no tests beside it")
-    path = test_file(rule.path)
+    path = scenario_file(rule.path)
     if not path.is_file():
         raise at(
             rule.path, 1, f"has no test file: write {path.name} beside it, with at least one hit and one near miss"
@@ -121,6 +120,8 @@ def _live(rule: Rule, scenario: Scenario, con: duckdb.DuckDBPyConnection, lake: 
     for slot, events in groupby(ordered, key=lambda event: (event.ts - START) // every):
         lake.append([line(event) for event in events])
         detector.tick(START + (slot + 1) * every)
+    if ordered:
+        detector.tick(ordered[-1].ts + every + timedelta(seconds=1))  # what was left for later
     return detector.episodes
 
 

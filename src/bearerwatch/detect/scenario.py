@@ -38,7 +38,7 @@ from bearerwatch.detect.documents import Document, at, read
 from bearerwatch.detect.fields import TYPES, near
 from bearerwatch.event import AuthEvent
 
-__all__ = ["START", "Expected", "Scenario", "read_scenarios", "test_file"]
+__all__ = ["START", "Expected", "Scenario", "read_scenarios", "scenario_file"]
 
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 """When every test begins: half past a minute, so that bursts lie across its end."""
@@ -72,7 +72,7 @@ class Scenario:
     expect: tuple[Expected, ...]
 
 
-def test_file(rule: Path) -> Path:
+def scenario_file(rule: Path) -> Path:
     """The test file that belongs to a rule file."""
     return rule.with_name(rule.name.removesuffix(".yml") + ".test.yml")
 

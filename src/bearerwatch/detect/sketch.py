@@ -10,10 +10,10 @@ from collections.abc import Hashable
 from operator import sub
 from typing import Protocol
 
-__all__ = ["SECOND", "CountSketch", "DistinctSketch", "Sketch"]
+from bearerwatch.detect.islands import SECOND
 
-SECOND = 1_000_000
-"""Microseconds."""
+__all__ = ["CountSketch", "DistinctSketch", "Sketch"]
+
 _PANES = 4
 _BUCKETS = 1 << 15
 _MOST_PANES = 128
@@ -26,8 +26,11 @@ _WIDE = (1 << 20) - 1
 class Sketch(Protocol):
     """What the detector needs of one."""
 
-    def add(self, key: Hashable, ts: int, weight: int, value: Hashable) -> None:
-        """Take one event in."""
+    def add(self, key: Hashable, ts: int, weight: int, value: Hashable) -> bool:
+        """Take one event in. Returns :meth:`likely`, and true for events from before what is remembered."""
+
+    def likely(self, key: Hashable) -> bool:
+        """Whether it is worth asking :meth:`crossed`: a quick look that also never says no too often."""
 
     def crossed(self, key: Hashable, first: int, last: int) -> bool:
         """Whether some window within ``first … last`` (µs, both included) might reach the threshold."""
@@ -53,24 +56,29 @@ class CountSketch:
         self._foggy: set[int] = set()
         self._fog = False
 
-    def add(self, key: Hashable, ts: int, weight: int, value: Hashable = None) -> None:  # noqa: ARG002 - see Sketch
+    def add(self, key: Hashable, ts: int, weight: int, value: Hashable = None) -> bool:  # noqa: ARG002 - see Sketch
         """Take one event in that stands for *weight*."""
         number = ts // self.width
-        if self._low is not None and number < self._low:
-            return
         pane = self._panes.get(number)
         if pane is None:
             pane = self._new(number)
             if pane is None:
-                return
+                return True
         bucket = hash(key) & (_BUCKETS - 1)
         have = pane[bucket]
         new = have + weight
         new = min(new, _FULL)
         pane[bucket] = new
-        self._totals[bucket] += new - have
+        total = self._totals[bucket] = self._totals[bucket] + new - have
+        return total >= self.at_least or bool(self._foggy)
+
+    def likely(self, key: Hashable) -> bool:
+        """Whether *key* has enough events in all that is remembered."""
+        return self._totals[hash(key) & (_BUCKETS - 1)] >= self.at_least or bool(self._foggy)
 
     def _new(self, number: int) -> array[int] | None:
+        if self._low is not None and number < self._low:
+            return None
         if number in self._foggy or self._fog:
             return None
         if len(self._panes) >= _MOST_PANES:
@@ -163,10 +171,10 @@ class DistinctSketch:
         """Whether keys share buckets because there were too many to keep apart."""
         return self._mask != _WIDE
 
-    def add(self, key: Hashable, ts: int, weight: int, value: Hashable) -> None:
+    def add(self, key: Hashable, ts: int, weight: int, value: Hashable) -> bool:
         """Take one value of *key* in."""
         if self._low is not None and ts < self._low:
-            return
+            return True
         self._latest = max(self._latest, ts)
         bucket = hash(key) & self._mask
         values = self._buckets.get(bucket)
@@ -185,6 +193,11 @@ class DistinctSketch:
             values[value] = ts
         if self._next is not None:
             self._next.add(key, ts, weight, value)
+        return len(values) >= self.at_least
+
+    def likely(self, key: Hashable) -> bool:
+        """Whether *key* has enough values in all that is remembered."""
+        return len(self._buckets.get(hash(key) & self._mask, ())) >= self.at_least
 
     def _trim(self, values: dict[Hashable, int]) -> None:
         """Keep the latest. Whenever a dropped one would count, so do all those kept, and they are enough."""

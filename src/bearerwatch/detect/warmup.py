@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - made of names and numbers of ours and the dialect's text
 """After a start: fill sketches and recent events from the lake, as if the collector had never stopped."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bearerwatch.detect import duckdb_sql as sql
-from bearerwatch.detect.book import instant
 from bearerwatch.detect.ir import ValueCount
+from bearerwatch.detect.islands import instant
 from bearerwatch.detect.recent import Recent
 from bearerwatch.detect.sketch import CountSketch
 from bearerwatch.detect.watch import Stage, Watch, Watches
@@ -42,6 +43,7 @@ def warm_up(
     for watch in watches.all:
         for stage in watch.stages:
             _fill(con, lake, watch, stage, clock - watch.horizon)
+        watch.forget(clock - watch.horizon)
 
 
 def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, watch: Watch, stage: Stage, before: int) -> None:
@@ -71,4 +73,3 @@ def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, watch: Watch, stage: Stage
             cursor.close()
 
     lake.reading(instant(start), None, feed)
-    sketch.forget(before)

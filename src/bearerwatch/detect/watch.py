@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,8 +10,6 @@ from typing import Any
 import duckdb
 
 from bearerwatch.detect import duckdb_sql as sql
-from bearerwatch.detect.book import Key
-from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 from bearerwatch.detect.fields import TYPES
 from bearerwatch.detect.ir import (
     EventCount,
@@ -25,99 +23,69 @@ from bearerwatch.detect.ir import (
     selections_of,
 )
 from bearerwatch.detect.ir import Sequence as Ordered
+from bearerwatch.detect.islands import Key
+from bearerwatch.detect.rows import TS, WEIGHT, Columns, Row, Touched
 from bearerwatch.detect.sketch import CountSketch, DistinctSketch, Sketch
 
-__all__ = ["ID", "OUTCOME", "SEEN", "TS", "WEIGHT", "Columns", "Due", "Row", "Stage", "Touched", "Watch", "Watches"]
-
-Row = tuple[Any, ...]
-"""What :meth:`Columns.select` asks for: id, ts (µs), weight, the evidence columns, then keys, values and the rest."""
-
-ID, TS, WEIGHT, OUTCOME = range(4)
-SEEN = slice(OUTCOME, OUTCOME + len(EVIDENCE))
+__all__ = ["Stage", "Watch", "Watches"]
 
 _SLACK = timedelta(seconds=30)
 """Kept beyond what is needed, so that forgetting can be seldom."""
 _MICROSECOND = timedelta(microseconds=1)
 _MOST_KNOWN = 50_000
+_EVER = -(2**62)
 
 
-@dataclass(slots=True)
-class Touched:
-    """What arrived for one key of one rule. Times in µs."""
-
-    first: int
-    last: int
-    rows: list[Row]
-
-    def merge(self, other: Touched) -> None:
-        """Add what arrived at a later tick."""
-        self.first = min(self.first, other.first)
-        self.last = max(self.last, other.last)
-        self.rows += other.rows
-
-
-@dataclass(slots=True)
-class Due(Touched):
-    """What is still to be evaluated for one key."""
-
-    since: int
-    """Number of the tick from which on its rows are new."""
-    newest: int
-    """No event from before that tick is later than this."""
-
-
-class Columns:
-    """The columns fetched of each new event, and where each is found in a :data:`Row`."""
-
-    def __init__(self) -> None:
-        """The fixed ones."""
-        self._expressions: list[str] = [
-            "id",
-            "epoch_us(ts)",
-            sql.WEIGHT,
-            *(f'"{name}"' for name in EVIDENCE),
-            "epoch_us(received_at)",
-        ]
-
-    def index(self, expression: str) -> int:
-        """Where *expression* is found; added if it is new."""
-        if expression not in self._expressions:
-            self._expressions.append(expression)
-        return self._expressions.index(expression)
-
-    @property
-    def select(self) -> str:
-        """The SELECT list."""
-        return ", ".join(self._expressions)
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stage:
     """One step of one rule: which events it takes, and its sketch (None where one event is enough)."""
 
+    watch: Watch
     step: Step
     selection: int
     """Number of its selection; steps with the same one share it."""
     key: Callable[[Row], Key]
     value: int | None
+    """Where the counted value is found in a row; None if events are counted."""
     sketch: Sketch | None
-    touched: dict[Key, Touched]
+
+    def taking(self, row: Row) -> Key | None:
+        """The key of *row*, if all that this step needs of it is known."""
+        key = self.key(row)
+        if None in key or (self.value is not None and row[self.value] is None):
+            return None
+        return key
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Watch:
-    """One rule at work."""
+    """One rule at work. Times in µs."""
 
     rule: Rule
     number: int
     reach: int
-    """µs over which one event can change what holds."""
+    """How long one event can change what holds."""
     horizon: int
-    """µs its sketches look back from the newest event."""
+    """How far its sketches look back from the newest event."""
     outcomes: frozenset[str] | None
     """The only outcomes its events can have; None if any."""
     stages: list[Stage] = field(default_factory=list)
+    known_from: int = _EVER
+    """Around events from here on the sketches know everything."""
+    unsure: set[Key] = field(default_factory=set)
+    """Keys with new events from before."""
+    likely: set[Key] = field(default_factory=set)
+    """Keys with new events and perhaps enough of them for one step."""
     touched: dict[Key, Touched] = field(default_factory=dict)
+    """What has arrived for the keys that may matter."""
+
+    def may_matter(self) -> set[Key]:
+        """The keys worth a second look; forgets which they were."""
+        keys = {key for key in self.likely if all(s.sketch is None or s.sketch.likely(key) for s in self.stages)}
+        keys |= self.unsure
+        self.unsure.clear()
+        self.likely.clear()
+        return keys
 
     def might_hold(self, first: int, last: int, key: Key) -> bool:
         """Whether every step might be met around events of *key* between *first* and *last*."""
@@ -131,6 +99,7 @@ class Watch:
 
     def forget(self, before: int) -> None:
         """Let the sketches go of what lies before that time."""
+        self.known_from = max(self.known_from, before + self.reach)
         for stage in self.stages:
             if stage.sketch is not None:
                 stage.sketch.forget(before)
@@ -172,12 +141,12 @@ class Watches:
         for step in steps:
             selection = step if isinstance(step, Selection) else step.selection
             stage = Stage(
+                watch=watch,
                 step=step,
                 selection=self._wheres.setdefault(sql.predicate(selection.where), len(self._wheres)),
                 key=_key_of(keys),
                 value=self.columns.index(sql.column(step.field)) if isinstance(step, ValueCount) else None,
                 sketch=_sketch(step, correlation.seconds, alone=len(steps) == 1),
-                touched=watch.touched,
             )
             watch.stages.append(stage)
         return watch
@@ -201,33 +170,54 @@ class Watches:
         for values, matched in zip(new, found, strict=True):
             known[values] = [stage for stage in stages if matched[stage.selection]]
 
-    def take(self, rows: Sequence[Row]) -> None:
-        """Count new events, and note in ``touched`` whose they are."""
+    def take(self, rows: Sequence[Row], focused: Mapping[int, Collection[Key]]) -> None:
+        """Count new events, and note in ``touched`` those of keys that may matter.
+
+        Args:
+            rows: the events.
+            focused: by number of the watch, the keys whose events are wanted in any case.
+        """
+        if not self.all:
+            return
         self._learn(rows)
         known, place = self._stages, self._place
+        wanted: list[list[Stage]] = []
         for row in rows:
-            for stage in known[tuple([row[i] for i in place])]:
-                key = stage.key(row)
-                if None in key:
+            stages = known[tuple([row[i] for i in place])]
+            wanted.append(stages)
+            for stage in stages:
+                key = stage.taking(row)
+                if key is None:
                     continue
-                value: Hashable = None
-                if stage.value is not None:
-                    value = row[stage.value]
-                    if value is None:
-                        continue
-                ts = row[TS]
-                if stage.sketch is not None:
-                    stage.sketch.add(key, ts, row[WEIGHT], value)
-                touched = stage.touched.get(key)
+                watch, sketch = stage.watch, stage.sketch
+                if sketch is None or sketch.add(key, row[TS], row[WEIGHT], stage.value and row[stage.value]):
+                    watch.likely.add(key)
+                if row[TS] < watch.known_from:
+                    watch.unsure.add(key)
+        self._pick(rows, wanted, focused)
+
+    def _pick(self, rows: Sequence[Row], wanted: list[list[Stage]], focused: Mapping[int, Collection[Key]]) -> None:
+        """A second look at the few keys that may matter, now that all is counted."""
+        keys = {watch.number: watch.may_matter() for watch in self.all}
+        if not any(keys.values()) and not any(focused.values()):
+            return
+        for row, stages in zip(rows, wanted, strict=True):
+            for stage in stages:
+                watch = stage.watch
+                mine, others = keys[watch.number], focused[watch.number]
+                if not mine and not others:
+                    continue
+                key = stage.taking(row)
+                if key is None or not (key in mine or key in others):
+                    continue
+                ts, touched = row[TS], watch.touched.get(key)
                 if touched is None:
-                    stage.touched[key] = Touched(ts, ts, [row])
+                    watch.touched[key] = Touched(ts, ts, [row])
                     continue
                 if touched.rows[-1] is not row:
                     touched.rows.append(row)
-                if ts < touched.first:
-                    touched.first = ts
-                elif ts > touched.last:
-                    touched.last = ts
+                touched.first = min(touched.first, ts)
+                touched.last = max(touched.last, ts)
 
 
 def _key_of(indexes: Sequence[int]) -> Callable[[Row], Key]:

@@ -41,15 +41,16 @@ class Listener:
     """
 
     def __init__(self, app: Any, host: str, port: int) -> None:
+        if not 0 <= port <= 65_535:  # getaddrinfo would take it modulo 65536
+            raise ConfigurationError(f"--listen {host}:{port}: there is no such port; choose one up to 65535")
         try:
-            # the port apart: getaddrinfo would take it modulo 65536
-            found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
             family, _, _, _, address = found[0]
-            self._socket = socket.create_server((address[0], port), family=family, backlog=256)
-        except (OSError, OverflowError) as error:
-            why = error.strerror if isinstance(error, OSError) else "there is no such port"
+            self._socket = socket.create_server(address[:2], family=family, backlog=256)
+        except OSError as error:
             raise ConfigurationError(
-                f"--listen {host}:{port} cannot be bound ({why}): choose another address or port, or 0 to go without"
+                f"--listen {host}:{port} cannot be bound ({error.strerror}): choose another address or port, or 0 to"
+                " go without"
             ) from None
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         """Host and port bound."""

@@ -6,7 +6,6 @@ its end, and all of that is durably committed.
 
 from __future__ import annotations
 
-import fcntl
 import heapq
 import os
 import time
@@ -20,8 +19,9 @@ from sqlalchemy import Connection
 
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.ingest.complaints import Complaints, shown
-from bearerwatch.ingest.folder import FOLDER, ServiceFolder, nameable
+from bearerwatch.ingest.folder import ServiceFolder
 from bearerwatch.ingest.lines import RawLine
+from bearerwatch.ingest.root import SpoolRoot
 from bearerwatch.ingest.segment import Segment, SegmentRefused
 from bearerwatch.store import offsets
 from bearerwatch.store.state import State
@@ -29,7 +29,6 @@ from bearerwatch.store.state import State
 __all__ = ["SpoolTail", "TailFigures"]
 
 _MAX_OPEN = 256
-_MAX_SERVICES = 1_000
 _TURNS = 4
 _TURN_LINES = 250
 _UNLINK_EVERY = 60.0
@@ -58,20 +57,20 @@ class SpoolTail:
         spool: the folder; it may appear later.
         state: where offsets are remembered.
         complain: takes what the operator should know.
+        alone: whether no other spool has its offsets in *state*: then offsets of segments that are no more,
+            left by a crash between deleting and forgetting, are forgotten at the first look.
     """
 
-    def __init__(self, spool: Path, state: State, *, complain: Complaints | None = None) -> None:
-        self._spool = spool
+    def __init__(self, spool: Path, state: State, *, complain: Complaints | None = None, alone: bool = True) -> None:
         self._state = state
         self._complain = Complaints() if complain is None else complain
+        self._root = SpoolRoot(spool, self._complain)
+        self._alone = alone
         self._services: dict[str, ServiceFolder] = {}
         self._known: dict[tuple[str, str], int] | None = None
         self._forget: set[tuple[str, str]] = set()
         self._forgetting: set[tuple[str, str]] = set()
         self._parted: dict[tuple[str, str], int] = {}
-        self._root = -1
-        self._taken = False
-        self._root_identity = (0, 0)
         self._open = 0
         self._lost = 0
         self._unlink_failed_at = -_UNLINK_EVERY
@@ -85,15 +84,23 @@ class SpoolTail:
         Raises:
             StateBusy: the offsets could not be read (first call only).
         """
+        first = self._known is None
         if self._known is None:
             with self._state.read() as conn:
                 self._known = offsets.load(conn, "spool:")
-        if not self._entered():
+        if not self._root.enter():
             return []
-        self._list()
+        try:
+            self._list()
+        except OSError as error:
+            self._trouble("the spool", str(self._root.path), error)
+            return []
         with self._folders(self._services) as folders:
             try:
-                return self._read(folders, limit_bytes, limit_lines)
+                lines = self._read(folders, limit_bytes, limit_lines)
+                if first and self._alone:
+                    self._forget_left_over(folders)
+                return lines
             finally:
                 self._reap(folders)
 
@@ -116,7 +123,7 @@ class SpoolTail:
         self._forgetting = set()
         self._parted = {}
         done = [name for name, service in self._services.items() if any(s.done for s in service.segments.values())]
-        if done and self._entered():
+        if done and self._root.enter():
             with self._folders(done) as folders:
                 self._reap(folders)
 
@@ -124,6 +131,11 @@ class SpoolTail:
     def moved(self) -> bool:
         """Whether :meth:`save` has anything to write that would be missed."""
         return bool(self._parted) or any(segment.offset != segment.committed for segment in self._segments())
+
+    @property
+    def untidy(self) -> bool:
+        """Whether :meth:`save` would forget offsets of segments that are no more; nothing depends on it."""
+        return bool(self._forget)
 
     def figures(self) -> TailFigures:
         """How the spool stood at the last :meth:`poll`."""
@@ -137,7 +149,7 @@ class SpoolTail:
             self._shut(segment)
         self._services.clear()
         self._known = None
-        self._leave()
+        self._root.leave()
 
     def claim(self) -> None:
         """Make sure that nobody else tails this spool: it would take half of what comes.
@@ -145,9 +157,9 @@ class SpoolTail:
         Raises:
             ConfigurationError: somebody does.
         """
-        if not self._entered() and self._taken:
+        if not self._root.enter() and self._root.taken:
             raise ConfigurationError(
-                f"another collector tails the spool {self._spool}: stop it, or name another folder with --spool"
+                f"another collector tails the spool {self._root.path}: stop it, or name another folder with --spool"
             )
 
     # -- finding
@@ -155,50 +167,13 @@ class SpoolTail:
     def _segments(self) -> list[Segment]:
         return [segment for service in self._services.values() for segment in service.segments.values()]
 
-    def _entered(self) -> bool:
-        """Open the spool and hold its lock, unless we do; whether we may read."""
-        self._taken = False
-        try:
-            status = self._spool.stat()
-            if self._root >= 0 and (status.st_dev, status.st_ino) == self._root_identity:
-                return True
-            self._leave()
-            root = os.open(self._spool, FOLDER)
-        except FileNotFoundError:
-            return False  # the first application creates it
-        except OSError as error:
-            self._complain(
-                f"spool {self._spool}",
-                f"the spool {shown(self._spool)} cannot be read: {error.strerror}; "
-                "run the collector as the applications' user, or as root",
-            )
-            return False
-        try:
-            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(root)
-            self._taken = True
-            self._complain(
-                f"spool {self._spool}",
-                f"another collector tails the spool {shown(self._spool)}; it is not read here until that one ends",
-            )
-            return False
-        self._root = root
-        self._root_identity = (status.st_dev, status.st_ino)
-        return True
-
-    def _leave(self) -> None:
-        if self._root >= 0:
-            os.close(self._root)
-            self._root = -1
-
     @contextmanager
     def _folders(self, names: Iterable[str]) -> Iterator[dict[str, int]]:
         """Descriptors of the services' folders that may be entered."""
         folders: dict[str, int] = {}
         try:
             for name in names:
-                folder = self._services[name].enter(self._root, name)
+                folder = self._services[name].enter(self._root.fd, name)
                 if folder is not None:
                     folders[name] = folder
             yield folders
@@ -207,26 +182,9 @@ class SpoolTail:
                 os.close(folder)
 
     def _list(self) -> None:
-        found: set[str] = set()
-        with os.scandir(self._root) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith("."):
-                    continue
-                if not entry.is_dir(follow_symlinks=False) or not nameable(name):
-                    self._complain(
-                        f"stray {name!r}",
-                        f"{shown(name)} in the spool {shown(self._spool)} is not a service's folder and is not read;"
-                        " remove it",
-                    )
-                elif name in self._services or len(self._services) < _MAX_SERVICES:
-                    found.add(name)
-                    self._services.setdefault(name, ServiceFolder(f"spool:{name}", self._complain))
-                else:
-                    self._complain(
-                        "services",
-                        f"the spool holds more than {_MAX_SERVICES} services; the rest is not read",
-                    )
+        found = self._root.services(self._services)
+        for name in found - self._services.keys():
+            self._services[name] = ServiceFolder(f"spool:{name}", self._complain)
         for name in self._services.keys() - found:
             for segment in self._services.pop(name).segments.values():
                 self._missing(segment)
@@ -247,6 +205,15 @@ class SpoolTail:
                 "leave deleting to the collector",
             )
 
+    def _forget_left_over(self, folders: Iterable[str]) -> None:
+        """Only in folders that are there: a disk that is not mounted yet has none."""
+        present = {self._services[name].source: self._services[name].segments for name in folders}
+        known = self._known or {}
+        gone = [(source, name) for source, name in known if source in present and name not in present[source]]
+        self._forget.update(gone)
+        for key in gone:
+            del known[key]
+
     # -- reading
 
     def _read(self, folders: dict[str, int], limit_bytes: int, limit_lines: int) -> list[RawLine]:
@@ -254,7 +221,12 @@ class SpoolTail:
         now = time.monotonic()
         for name, folder in folders.items():
             service = self._services[name]
-            for gone in service.refresh(folder, self._known or {}):
+            try:
+                missing = service.refresh(folder, self._known or {})
+            except OSError as error:
+                self._trouble(service.source, "its folder", error)
+                continue
+            for gone in missing:
                 self._missing(gone)
             queue += [
                 (0, segment.key, name, segment.name)
@@ -291,11 +263,7 @@ class SpoolTail:
             if segment.probe() and segment.waiting:
                 return segment.read(max_lines)
         except OSError as error:
-            self._complain(
-                f"unreadable {segment.source} {segment.name}",
-                f"{shown(segment.source)}: {shown(segment.name)} cannot be read: {error.strerror}; "
-                "what was committed is kept, the rest is tried again",
-            )
+            self._trouble(segment.source, segment.name, error)
         finally:
             if segment.shrunk:
                 segment.shrunk = False
@@ -306,6 +274,13 @@ class SpoolTail:
                     "nothing is counted twice, but lines written since may be lost",
                 )
         return [], 0
+
+    def _trouble(self, source: str, name: str, error: OSError) -> None:
+        self._complain(
+            f"unreadable {source} {name}",
+            f"{shown(source)}: {shown(name)} cannot be read: {error.strerror}; it is tried again. If that is for"
+            " want of permission, run the collector as the applications' user, or as root",
+        )
 
     def _opened(self, folder: int, service: ServiceFolder, segment: Segment) -> bool:
         if self._open >= _MAX_OPEN and not self._make_room():
@@ -319,11 +294,7 @@ class SpoolTail:
             service.refuse(segment.name, refusal.status, str(refusal))
             return False
         except OSError as error:
-            self._complain(
-                f"unreadable {segment.source} {segment.name}",
-                f"{shown(segment.source)}: {shown(segment.name)} cannot be read: {error.strerror}; "
-                "run the collector as the applications' user, or as root",
-            )
+            self._trouble(segment.source, segment.name, error)
             return False
         self._open += 1
         return True
@@ -348,14 +319,22 @@ class SpoolTail:
         for name, folder in folders.items():
             service = self._services[name]
             for segment in [segment for segment in service.segments.values() if segment.done]:
-                segment.measure()
-                if segment.done and self._unlinked(folder, segment):
+                if self._finished(segment) and self._unlinked(folder, segment):
                     self._shut(segment)
                     del service.segments[segment.name]
                     key = segment.source, segment.name
                     self._forget.add(key)
                     if self._known is not None:
                         self._known.pop(key, None)
+
+    def _finished(self, segment: Segment) -> bool:
+        """Whether there is nothing more in it, by a last look."""
+        try:
+            segment.measure()
+        except OSError as error:
+            self._trouble(segment.source, segment.name, error)
+            return False
+        return segment.done
 
     def _unlinked(self, folder: int, segment: Segment) -> bool:
         if time.monotonic() - self._unlink_failed_at < _UNLINK_EVERY:

@@ -27,6 +27,7 @@ MIN_LIVE = 12
 """Live credentials shorter than this are not removed by value: they would wipe common words."""
 
 _MAX_DEPTH = 8
+_MAX_KEY = 64
 _ANCHORS: tuple[tuple[str, Form], ...] = tuple((anchor, form) for form in FORMS for anchor in form.anchors)
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
@@ -51,7 +52,8 @@ def _mixed(value: str) -> bool:
 
 
 def _jose(text: str, start: int, end: int) -> bool:
-    return _jws.header_of(text[start : text.index(".", start, end)]) is not None
+    dot = text.find(".", start, end)
+    return dot > 0 and _jws.header_of(text[start:dot]) is not None
 
 
 def _strong(text: str, start: int, end: int) -> bool:
@@ -129,8 +131,8 @@ def _by_search(text: str) -> list[Span]:
     """The gate in pure Python: one substring search an anchor."""
     low = _lower(text)
     found: list[Span] = []
+    runs = _Runs(text)
     for anchor, form in _ANCHORS:
-        runs = _Runs(text)
         at = low.find(anchor)
         while at >= 0:
             span = _exact(text, form, at)
@@ -191,6 +193,8 @@ def _exact(text: str, form: Form, at: int) -> Span | None:
         return None
     start, end = match.span("t")
     end -= len(text[start:end]) - len(text[start:end].rstrip(".,;:"))  # the sentence's, not the token's
+    if form.id == "jwt" and text.count(".", start, end) == 1 and text.startswith(".", end):
+        end += 1  # but of an unsigned JWT the second dot is its own
     if end <= start or not _CHECKS[form.check](text, start, end):
         return None
     return Span(start - _BACK.get(form.id, 0), end, form.id)
@@ -232,6 +236,7 @@ def _encodings(credential: str) -> tuple[tuple[str, str], ...]:
     try:
         spelled += [quote(credential, safe=""), json.dumps(credential)[1:-1], repr(credential)[1:-1]]
         raw = credential.encode()
+        spelled.append(repr(raw)[2:-1])
         for shift in range(3):  # base64 of any text holding it, at each of the three alignments
             wrapped = base64.b64encode(b"\0" * shift + raw).decode()
             core = wrapped[(0, 2, 3)[shift] : len(wrapped) - (0 if (shift + len(raw)) % 3 == 0 else 4)]
@@ -266,8 +271,9 @@ def _replace(text: str, spans: list[Span]) -> str:
 def redact_value(value: Any, *, depth: int = 0) -> Any:
     """A copy of *value* without tokens, or *value* itself when it holds none. The caller's is never changed.
 
-    Strings, bytes, dicts, lists and tuples are looked into, to a bounded depth; a dict's value is read
-    together with its key, as ``{"access_token": ...}`` would be.
+    Strings, bytes, dicts, lists, tuples and sets are looked into, to a bounded depth; a dict's value is read
+    together with its key, as ``{"access_token": ...}`` would be. What lies deeper is shown as text if it holds
+    one.
     """
     if isinstance(value, str):
         return redact_text(value)
@@ -275,24 +281,29 @@ def redact_value(value: Any, *, depth: int = 0) -> Any:
         text = value.decode("latin-1")
         clean = redact_text(text)
         return value if clean == text else clean.encode("latin-1", "replace")
-    if depth >= _MAX_DEPTH:
+    if not isinstance(value, dict | list | tuple | set | frozenset):
         return value
-    if type(value) is dict:
-        cleaned = {key: _keyed_value(key, item, depth) for key, item in value.items()}
-        return cleaned if any(cleaned[key] is not value[key] for key in value) else value
-    if type(value) in (list, tuple):
-        items = [redact_value(item, depth=depth + 1) for item in value]
-        return type(value)(items) if any(a is not b for a, b in zip(items, value, strict=True)) else value
-    return value
+    if depth >= _MAX_DEPTH:
+        text = repr(value)
+        clean = redact_text(text)
+        return value if clean == text else clean
+    if isinstance(value, dict):
+        pairs = [(redact_value(key, depth=depth + 1), _keyed_value(key, item, depth)) for key, item in value.items()]
+        unchanged = all(a is c and b is d for (a, b), (c, d) in zip(pairs, value.items(), strict=True))
+        return value if unchanged else dict(pairs)
+    before = list(value)
+    items = [redact_value(item, depth=depth + 1) for item in before]
+    if all(a is b for a, b in zip(items, before, strict=True)):
+        return value
+    if isinstance(value, tuple):
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    return items if isinstance(value, list) else frozenset(items)
 
 
 def _keyed_value(key: Any, value: Any, depth: int) -> Any:
-    clean = redact_value(value, depth=depth + 1)
-    if clean is not value and clean != value:
-        return clean
-    if isinstance(key, str) and isinstance(value, str) and len(key) <= 64:
-        lead = f"{key}="
-        spans = [span for span in find(lead + value) if span.start >= len(lead)]
-        if spans:
-            return _replace(lead + value, spans)[len(lead) :]
-    return value
+    if not isinstance(value, str) or not isinstance(key, str) or len(key) > _MAX_KEY:
+        return redact_value(value, depth=depth + 1)
+    lead = len(key) + 1
+    spans = [Span(max(span.start - lead, 0), span.end - lead, span.kind) for span in find(f"{key}={value}")]
+    spans = [span for span in spans if span.end > span.start]
+    return _replace(value, spans) if spans else value

@@ -7,6 +7,7 @@ Anchors are lower case; ``pattern`` is matched where the anchor begins and its g
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 __all__ = ["FORMS", "Form"]
@@ -17,7 +18,9 @@ _OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32})"
 # Between a key and its value: quotes and escapes, a separator, an opening bracket, a bytes or str prefix.
 # A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
 _PARAMETER = r"[A-Za-z_-]++=++\.*+[A-Za-z0-9_~+/%-]"
-_SEP = r"""[\\"']{0,4}\s{0,4}(?::|=>|=|,|%3[AaDd])\s{0,4}[\[({]?\s{0,2}[\\]{0,3}[bru]?[\\"']{0,4}"""
+_SEP = r"""[\\"']{0,4}\s{0,4}(?::|=>|=|,|%3[AaDd])\s{0,4}[\[({]?\s{0,2}[\\]{0,3}(?:[bru](?=[\\"']))?[\\"']{0,4}"""
+# A word before the credential is a scheme only if it is known, or letters alone: else it is a piece of it
+_SCHEME = r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
 _GAP = r"(?:\s|%20|\+|\\t){1,8}[\\\"']{0,2}"
 _ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32})"
 
@@ -27,14 +30,24 @@ class Form(NamedTuple):
 
     id: str
     anchors: tuple[str, ...]
-    pattern: re.Pattern[str]
+    regex: str
     check: str
     """Which validator the token has to pass: see ``redact.engine``."""
     source: str
 
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled *regex*; compiled when first needed, for importing the app side has to be quick."""
+        return _compiled(self.regex)
+
+
+@cache
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex)
+
 
 def _form(form_id: str, anchors: str, pattern: str, check: str, source: str) -> Form:
-    return Form(form_id, tuple(anchors.split()), re.compile(pattern), check, source)
+    return Form(form_id, tuple(anchors.split()), pattern, check, source)
 
 
 FORMS: tuple[Form, ...] = (
@@ -55,7 +68,7 @@ FORMS: tuple[Form, ...] = (
     _form(
         "authorization",
         "authorization",
-        rf"(?i:authorization){_SEP}(?:(?P<s>[A-Za-z][A-Za-z0-9-]{{2,23}}){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_T68}++)"
+        rf"(?i:authorization)(?>{_SEP})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z-]{{2,15}}\s{{1,8}})?{_OURS}(?!{_PARAMETER})(?P<t>{_T68}++)"
         rf"(?!{_GAP}(?:{_ALREADY}|{_PARAMETER}))",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
@@ -111,7 +124,7 @@ FORMS: tuple[Form, ...] = (
     ),
     _form(
         "pypi",
-        "pypi-ageicz",
+        "pypi-ageich",
         r"(?P<t>pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,})",
         "always",
         "https://docs.pypi.org/api/secrets/",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -21,7 +20,6 @@ from bearerwatch.alert.delivery import Delivery
 from bearerwatch.alert.router import Router
 from bearerwatch.detect.detector import Detector
 from bearerwatch.detect.rulebook import load_rules
-from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import load_ring, use
 from bearerwatch.ingest.complaints import Complaints
 from bearerwatch.ingest.decode import Decoder
@@ -32,6 +30,7 @@ from bearerwatch.ingest.keys import IngestKeys
 from bearerwatch.ingest.listener import Listener
 from bearerwatch.ingest.quarantine import Quarantine
 from bearerwatch.ingest.tail import SpoolTail
+from bearerwatch.server import database
 from bearerwatch.server.lock import StateLock
 from bearerwatch.server.pipeline import Pipeline
 from bearerwatch.server.settings import CollectorSettings
@@ -45,13 +44,14 @@ from bearerwatch.store.state import State, StateBusy, default_url
 
 __all__ = ["Collector"]
 
-_LINES = 5_000
+_LINES = 2_500
 _STATUS_EVERY = 2.0
 _RETRY = 1.0
 _COALESCE = 0.05
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _PRUNE_EVERY = 3_600.0
+_TIDY_EVERY = 60.0
 _LATE = timedelta(hours=1)
 
 
@@ -110,7 +110,7 @@ class Collector:
                 self._loop()
                 self._finish()
             except DatabaseError as error:
-                raise self._damaged(error) from error
+                raise database.explained(error, self.settings.state_dir) from error
 
     # -- opening
 
@@ -122,7 +122,7 @@ class Collector:
             use(load_ring(folder=folder))
         state = State(settings.database or default_url(folder))
         stack.callback(state.close)
-        self._patiently(lambda: self._check(state))
+        self._patiently(lambda: database.check(state, folder))
         self._patiently(state.migrate)
 
         con = connect(folder / "tmp")
@@ -139,12 +139,12 @@ class Collector:
         oldest = None if settings.retain is None else settings.retain + _LATE
         self._decoder = Decoder(self._geo, oldest=oldest)
         self._quarantine = Quarantine(folder / "quarantine", complain=complain)
-        self._tails = [SpoolTail(spool, state, complain=complain) for spool in settings.spools]
+        alone = len(settings.spools) == 1
+        self._tails = [SpoolTail(spool, state, complain=complain, alone=alone) for spool in settings.spools]
         for tail in self._tails:
             stack.callback(tail.close)
             tail.claim()
         self._intake = Intake(state, wake=self._waker.wake)
-        stack.callback(self._intake.close, "the collector is stopping: send it again later")
 
         routes = load_routes(settings.config, storage=folder)
         router = Router(routes, advice={rule.name: rule.advice for rule in rules})
@@ -168,6 +168,8 @@ class Collector:
             app = make_app(settings.ingest_keys or IngestKeys({}), self._intake, lambda: self._blocked)
             self._listener = Listener(app, settings.host, settings.port)
             stack.callback(self._listener.stop)
+            # before the listener: else it would wait for requests that wait for a commit
+            stack.callback(self._intake.close, "the collector is stopping: send it again later")
             self.address = self._listener.address
             self._listener.start()
         self._delivery.start()
@@ -189,54 +191,35 @@ class Collector:
             else:
                 return
 
-    def _check(self, state: State) -> None:
-        with state.read() as conn:
-            if conn.dialect.name == "sqlite":
-                found = [row[0] for row in conn.exec_driver_sql("PRAGMA quick_check(1)")]
-                if found != ["ok"]:
-                    raise self._damaged(None)
-
-    def _damaged(self, error: DatabaseError | None) -> Exception:
-        """What to raise for *error*: advice if the database is damaged, else the error itself."""
-        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
-        if error is not None and code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return error
-        folder = self.settings.state_dir
-        return ConfigurationError(
-            f"the state database in {folder} is damaged: restore state.db from a backup; or, without one, move "
-            f"state.db, state.db-wal, state.db-shm and the folder lake aside and start anew. Events in the lake remain: "
-            "any Parquet reader reads its files"
-        )
-
     # -- the loop
 
     def _loop(self) -> None:
         tick = self.settings.tick
         while not self._stopping:
             began = time.monotonic()
-            read = self._tick(_now())
+            behind = self._tick(_now())
             spent = time.monotonic() - began
             # behind: go on at once, but never without letting others have the processor
-            pause = 0.001 if read >= _LINES else max(0.001, tick - spent)
+            pause = 0.001 if behind else max(0.001, tick - spent)
             if self._waker.sleep(pause) and not self._stopping:
                 rest = _COALESCE - (time.monotonic() - began)  # several requests share one commit
                 if rest > 0:
                     time.sleep(rest)
 
-    def _tick(self, now: datetime, *, last: bool = False) -> int:
-        """One round; returns how many lines were read."""
-        read = 0
+    def _tick(self, now: datetime, *, last: bool = False) -> bool:
+        """One round; returns whether there is more to read right now."""
+        more = False
         pipeline = self._pipeline
         try:
             if not last and self._may_read():
-                read = pipeline.read(now, _LINES)
+                more = pipeline.read(now, _LINES)
             if self._blocked is None or last or time.monotonic() >= self._retry_at or pipeline.stuck:
                 pipeline.advance(now)
                 self._commit_if_due(now, last=last)
         except (StateBusy, OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
             self._held_up(error)
         self._look_around(now)
-        return read
+        return more
 
     def _may_read(self) -> bool:
         pipeline, settings = self._pipeline, self.settings
@@ -247,8 +230,10 @@ class Collector:
         held = self._blocked is not None
         if held and not last and time.monotonic() < self._retry_at:
             return
-        due = time.monotonic() - self._committed_at >= self.settings.commit_every
-        if not held and not (pipeline.dirty and (due or pipeline.urgent or last)):
+        since = time.monotonic() - self._committed_at
+        due = since >= self.settings.commit_every or pipeline.urgent or last
+        tidy = pipeline.untidy and (last or since >= _TIDY_EVERY)
+        if not held and not tidy and not (pipeline.dirty and due):
             return
         if pipeline.commit(now):
             self._delivery.notify()
@@ -293,8 +278,8 @@ class Collector:
         self._full = free < self.settings.min_free
         if self._full:
             said = (
-                f"the disk of {self.settings.state_dir} is full ({free >> 20} MB free, {self.settings.min_free >> 20} MB "
-                "needed): nothing is read until there is space. Free some, or keep less with --retain"
+                f"the disk of {self.settings.state_dir} is full ({free >> 20} MB free, {self.settings.min_free >> 20} "
+                "MB needed): nothing is read until there is space. Free some, or keep less with --retain"
             )
             self._complain("disk full", f"{said}. Spools keep what applications write")
             self._intake.blocked = said
@@ -310,31 +295,21 @@ class Collector:
             pass  # next time
 
     def _write_status(self, now: datetime, at: float, free: int) -> None:
-        counts = self._decoder.counts
-        figures = [tail.figures() for tail in self._tails]
-        rejected = {name.removeprefix("rejected_"): n for name, n in counts.items() if name.startswith("rejected_")}
-        status = self.status
+        status, counts = self.status, self._decoder.counts
         self._rates.append((at, counts["accepted"]))
         (first_at, first), (last_at, last) = self._rates[0], self._rates[-1]
         status.at = now
         status.address = "{}:{}".format(*self.address) if self.address else None
         status.blocked = self._intake.blocked or self._blocked
-        status.accepted = counts["accepted"]
         status.events_per_second = round((last - first) / (last_at - first_at), 1) if last_at > first_at else 0.0
-        status.quarantined = sum(rejected.values())
         status.suppressed = self._quarantine.suppressed
-        status.duplicates = counts["duplicates"]
-        status.unknown_fields = counts["unknown_fields"]
-        status.rejected = rejected
         status.lag_seconds = round(self._pipeline.lag, 3)
         status.pending = self._pipeline.pending
-        status.backlog_bytes = sum(figure.backlog for figure in figures)
-        status.segments = sum(figure.segments for figure in figures)
-        status.lost_segments = sum(figure.lost for figure in figures)
-        status.refused_files = sum(figure.refused for figure in figures)
         status.open_episodes = self._detector.open_episodes
         status.degraded = self._detector.degraded
         status.free_bytes = free
+        status.count_lines(counts)
+        status.count_files([tail.figures() for tail in self._tails])
         write_status(self.settings.state_dir, status)
 
     # -- the end
@@ -346,13 +321,13 @@ class Collector:
         deadline = time.monotonic() + _STOP_SECONDS
         self._retry_at = 0.0
         self._tick(_now())
-        while self._pipeline.dirty or self._intake.expecting:
+        while self._pipeline.dirty or self._pipeline.untidy or self._intake.expecting:
             self._tick(_now(), last=not self._intake.expecting)
             if time.monotonic() > deadline:
                 if self._pipeline.dirty:
                     self._complain(
                         "end",
-                        "stopped before everything was durable; the rest is in the spools and is read at the next start",
+                        "stopped before everything was durable; the rest is in the spools, for the next start to read",
                     )
                 break
             self._waker.sleep(0.01)

@@ -12,7 +12,7 @@ from datetime import datetime
 from bearerwatch.alert.router import Router
 from bearerwatch.detect.book import Change
 from bearerwatch.detect.detector import Detector
-from bearerwatch.ingest.decode import Decoder, Rejection
+from bearerwatch.ingest.decode import Decoded, Decoder, Rejection
 from bearerwatch.ingest.intake import Answer, Intake
 from bearerwatch.ingest.lines import RawLine
 from bearerwatch.ingest.quarantine import Quarantine
@@ -54,7 +54,7 @@ class Pipeline:
         router: Router,
     ) -> None:
         self._state = state
-        self._tails = tails
+        self._tails = list(tails)
         self._intake = intake
         self._decoder = decoder
         self._quarantine = quarantine
@@ -66,7 +66,7 @@ class Pipeline:
         self._changes: list[Change] = []
         self._unseen = False
         self.lag = 0.0
-        """Age in seconds of the newest event when it was last read; 0 if nothing came in."""
+        """Age in seconds, at the last look, of the newest event of the source furthest behind; 0 if none came in."""
 
     @property
     def pending(self) -> int:
@@ -86,39 +86,44 @@ class Pipeline:
         )
 
     @property
+    def untidy(self) -> bool:
+        """Whether a commit would leave the database tidier, though nothing depends on it."""
+        return any(tail.untidy for tail in self._tails)
+
+    @property
     def urgent(self) -> bool:
         """Whether somebody waits for the next commit."""
         return self._intake.waiting or any(change.transition in _URGENT for change in self._changes)
 
-    def read(self, now: datetime, limit: int) -> int:
-        """Take in what has come, about *limit* lines of it; returns how many lines.
+    def read(self, now: datetime, limit: int) -> bool:
+        """Take in what has come, about *limit* lines of it; returns whether there may be more right now.
 
         Raises:
             StateBusy: offsets could not be looked up; what had been read before that is kept.
         """
-        count = 0
-        newest: datetime | None = None
-        for tail in self._tails:
-            raws = tail.poll(limit_lines=max(1, limit // len(self._tails)))
+        self.lag = 0.0
+        more = False
+        left = limit
+        self._tails = [*self._tails[1:], *self._tails[:1]]  # nobody is always served last
+        for place, tail in enumerate(self._tails):
+            share = max(1, left // (len(self._tails) - place))
+            raws = tail.poll(limit_lines=share)
+            left -= len(raws)
+            more |= len(raws) >= share
             if raws:
-                newest = self._decoded(raws, now, newest)
-                count += len(raws)
+                self._take(self._decoder(raws, now), now)
         for batch in self._intake.poll(limit):
             decoded = self._decoder(batch.lines, now)
-            self._lines += decoded.lines
-            self._rejected += decoded.rejected
+            self._take(decoded, now)
             reasons = tuple(dict.fromkeys(rejection.reason for rejection in decoded.rejected))[:_MAX_REASONS]
             batch.answer = Answer(len(decoded.lines), len(decoded.rejected), decoded.duplicates + batch.taken, reasons)
-            count += len(batch.lines)
-            newest = max(filter(None, (newest, decoded.newest)), default=None)
-        self.lag = 0.0 if newest is None else max(0.0, (now - newest).total_seconds())
-        return count
+        return more
 
-    def _decoded(self, raws: list[RawLine], now: datetime, newest: datetime | None) -> datetime | None:
-        decoded = self._decoder(raws, now)
+    def _take(self, decoded: Decoded, now: datetime) -> None:
         self._lines += decoded.lines
         self._rejected += decoded.rejected
-        return max(filter(None, (newest, decoded.newest)), default=None)
+        if decoded.newest is not None:
+            self.lag = max(self.lag, (now - decoded.newest).total_seconds())
 
     def advance(self, now: datetime) -> None:
         """Load what was read and have it looked at.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+
+from bearerwatch.ingest.tail import TailFigures
 
 __all__ = ["Status", "read_status", "write_status"]
 
@@ -39,7 +42,7 @@ class Status(msgspec.Struct, kw_only=True):
     rejected: dict[str, int] = {}
     """Rejected lines by code."""
     lag_seconds: float = 0.0
-    """How old the newest event of the latest batch was when it was read; 0 while nothing comes in."""
+    """How old the newest event was that was last read of the source furthest behind; 0 while nothing comes in."""
     pending: int = 0
     """Events read and not yet durable."""
     backlog_bytes: int = 0
@@ -56,6 +59,24 @@ class Status(msgspec.Struct, kw_only=True):
     """Rules that look at more keys than they need, for want of memory."""
     free_bytes: int = 0
     """Free space on the state folder's disk."""
+
+    def count_lines(self, counts: Mapping[str, int]) -> None:
+        """Take over what the decoder counted, see :attr:`bearerwatch.ingest.decode.Decoder.counts`."""
+        self.accepted = counts.get("accepted", 0)
+        self.duplicates = counts.get("duplicates", 0)
+        self.unknown_fields = counts.get("unknown_fields", 0)
+        self.rejected = {
+            name.removeprefix("rejected_"): count for name, count in counts.items() if name.startswith("rejected_")
+        }
+        self.quarantined = sum(self.rejected.values())
+
+    def count_files(self, spools: Iterable[TailFigures]) -> None:
+        """Take over how the spools stand."""
+        figures = list(spools)
+        self.backlog_bytes = sum(figure.backlog for figure in figures)
+        self.segments = sum(figure.segments for figure in figures)
+        self.lost_segments = sum(figure.lost for figure in figures)
+        self.refused_files = sum(figure.refused for figure in figures)
 
 
 def write_status(folder: Path, status: Status) -> None:

@@ -18,7 +18,8 @@ def private_folder(path: Path, *, below: Path | None = None) -> Path:
     """Make *path* a folder that only we may enter, with everything above it up to *below*.
 
     Args:
-        path: the folder to make; its mode becomes 0700.
+        path: the folder to make, with mode 0700. One that is there already is tightened to that, unless it is
+            shared by its nature (has the sticky bit) or not ours.
         below: an existing ancestor. It may be a symbolic link (systemd's ``StateDirectory`` is one); nothing
             beneath it may. Without it, *path* itself is that ancestor.
 
@@ -47,7 +48,9 @@ def private_folder(path: Path, *, below: Path | None = None) -> Path:
                         ) from None
                 else:
                     made.append(step)
-        if stat.S_IMODE(path.stat().st_mode) != _FOLDER_MODE:
+        found = path.stat()
+        loose = stat.S_IMODE(found.st_mode) != _FOLDER_MODE
+        if loose and found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
             path.chmod(_FOLDER_MODE)
     except OSError as error:
         raise ConfigurationError(

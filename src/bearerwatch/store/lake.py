@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import duckdb
 from sqlalchemy.engine import Connection
 
 from bearerwatch._guard import say
-from bearerwatch.errors import ConfigurationError
 from bearerwatch.store import manifest
 from bearerwatch.store.catalog import Catalog
 from bearerwatch.store.engine import COLUMNS, DEFAULTS, quoted
 from bearerwatch.store.folders import fsync
 from bearerwatch.store.manifest import Segment
-from bearerwatch.store.segments import stored, write
+from bearerwatch.store.segments import stored, trouble, write
 from bearerwatch.store.state import State, StateBusy
 from bearerwatch.store.upkeep import Upkeep
 
@@ -63,14 +62,23 @@ _LOAD = (
 )
 
 
+class _Part(NamedTuple):
+    """The rows of one segment to be: naive UTC, as DuckDB has it."""
+
+    hour: datetime
+    first: datetime
+    last: datetime
+    rows: int
+
+
 class Lake:
     """The events, those in memory and those on the disk.
 
     One thread appends, publishes and scans. :meth:`compact` and :meth:`retain` may run in another one, with a DuckDB
     of their own.
 
-    In *con* it keeps two views with all columns of an event: ``pending``, the rows not yet committed, and ``batch``,
-    the rows of the latest :meth:`append`. Both can be read through cursors of *con* too.
+    In *con* it keeps two views with all columns of an event, in order of arrival: ``pending``, the rows not yet
+    committed, and ``batch``, the rows of the latest :meth:`append`. Both can be read through cursors of *con* too.
     """
 
     def __init__(
@@ -103,18 +111,17 @@ class Lake:
         self._grace = grace
         self._catalog = Catalog(folder, state, quarantine or folder.parent / "quarantine" / "files", report)
         self._upkeep = Upkeep(self._catalog, state, scratch or folder.parent / "tmp", report)
-        # Rows are told apart by DuckDB's row ids, which only ever grow: oldest <= first <= written_to <= next.
+        # Rows are told apart by DuckDB's row ids: oldest <= first <= written_to <= next.
         self._oldest = 0  # the table has none below
         self._first = 0  # the pending rows begin here
         self._written_to = 0  # rows below are in self._written
         self._next = 0  # the next row gets this one or a higher one
-        self._batch = 0  # the latest batch begins here
         self._pending = 0
         self._written: list[Segment] = []
         self._tried = False  # whether a transaction has been given self._written before
-        con.execute(f"CREATE TABLE incoming ({_TABLE})")
+        self._spoilt = False  # whether an append failed half-way and its rows are still there
+        self._begin()
         self._show("batch", 0)
-        self._show("pending", 0)
 
     @property
     def pending_rows(self) -> int:
@@ -137,13 +144,16 @@ class Lake:
         """
         self._make_room()
         self.refused = []
-        self._batch = self._next
-        self._show("batch", self._batch)
+        resync = self._spoilt
+        if self._spoilt:
+            self._con.execute("DELETE FROM incoming WHERE rowid >= ?", [self._next])
+            self._spoilt = False
+        self._show("batch", self._next)
         # A line break within a line would make two rows of one: as it is no JSON either, there it is no row.
         rows = sum(map(self._load, _chunks(line.strip().replace(b"\n", b"\r") for line in lines)))
         self._pending += rows
         self._next += rows
-        if self.refused:  # a failed statement may have used up row ids
+        if self.refused or resync:  # a failed statement may have used up row ids
             ((highest,),) = self._con.execute("SELECT max(rowid) FROM incoming").fetchall()
             self._next = max(self._next, -1 if highest is None else highest + 1)
         return rows
@@ -249,7 +259,7 @@ class Lake:
         try:
             ((rows,),) = self._con.execute(_LOAD, [b"\n".join(lines).decode()]).fetchall()
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            self._con.execute("DELETE FROM incoming WHERE rowid >= ?", [self._batch])
+            self._spoilt = True
             raise StateBusy("no memory is left for more events: see why those before are not committed") from error
         except (duckdb.Error, ValueError):
             if len(lines) == 1:
@@ -264,10 +274,16 @@ class Lake:
         if self._oldest == self._first:
             return
         if self._first == self._next:
-            self._con.execute("TRUNCATE incoming")
+            self._begin()
         else:
             self._con.execute("DELETE FROM incoming WHERE rowid < ?", [self._first])
-        self._oldest = self._first
+            self._oldest = self._first
+
+    def _begin(self) -> None:
+        """Make the table anew. TRUNCATE would hold on to 40 MB of memory for a thousand rows; this holds on to two."""
+        self._con.execute(f"CREATE OR REPLACE TABLE incoming ({_TABLE})")
+        self._oldest = self._first = self._written_to = self._next = 0
+        self._show("pending", 0)
 
     def _show(self, view: str, first: int) -> None:
         # A number rather than a variable: variables are not seen through cursors.
@@ -279,23 +295,23 @@ class Lake:
         now = datetime.now(UTC)
         written: list[Segment] = []
         try:
-            sql = f"SELECT date_trunc('hour', ts) AS hour, min(ts), max(ts) {rows} GROUP BY hour ORDER BY hour DESC"
-            hours: list[tuple[datetime, datetime, datetime]] = self._con.execute(sql).fetchall()
-            for hour, first, last in _gathered(hours):
-                relation = f"({rows} AND ts BETWEEN TIMESTAMP '{first}' AND TIMESTAMP '{last}')"
-                span = first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
-                filed = hour.replace(tzinfo=UTC)
-                written.append(write(self._con, self.folder, filed, stored(relation), span=span, now=now))
-            for folder in {(self.folder / s.path).parent for s in written}:
-                fsync(folder)
-        except (duckdb.IOException, duckdb.OutOfMemoryException, OSError, ConfigurationError) as error:
+            with trouble(self.folder):
+                sql = f"SELECT date_trunc('hour', ts), min(ts), max(ts), count(*) {rows} GROUP BY 1 ORDER BY 1 DESC"
+                for part in _gathered([_Part(*found) for found in self._con.execute(sql).fetchall()]):
+                    relation = f"({rows} AND ts BETWEEN TIMESTAMP '{part.first}' AND TIMESTAMP '{part.last}')"
+                    span = part.first.replace(tzinfo=UTC), part.last.replace(tzinfo=UTC)
+                    hour = part.hour.replace(tzinfo=UTC)
+                    segment = write(self._con, self.folder, hour, stored(relation), rows=part.rows, span=span, now=now)
+                    written.append(segment)
+                for folder in {(self.folder / s.path).parent for s in written}:
+                    fsync(folder)
+        except BaseException as error:
             for segment in written:
                 with suppress(OSError):
                     (self.folder / segment.path).unlink()
-            raise StateBusy(
-                f"the lake {self.folder} cannot be written ({type(error).__name__}): see that its disk has space and "
-                "this user owns its folders. Events wait until it can"
-            ) from error
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise StateBusy("no memory is left to write events: they wait until there is") from error
+            raise
         return written
 
 
@@ -313,7 +329,9 @@ def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _gathered(hours: list[tuple[datetime, datetime, datetime]]) -> list[tuple[datetime, datetime, datetime]]:
-    """``(hour, first, last)``, newest first, with all past the 48th in one, under the newest of their hours."""
-    kept, rest = hours[: _MAX_HOURS - 1], hours[_MAX_HOURS - 1 :]
-    return [*kept, (rest[0][0], rest[-1][1], rest[0][2])] if rest else kept
+def _gathered(parts: list[_Part]) -> list[_Part]:
+    """The same, newest first, with all past the 48th in one, filed under the newest hour among them."""
+    kept, rest = parts[: _MAX_HOURS - 1], parts[_MAX_HOURS - 1 :]
+    if not rest:
+        return kept
+    return [*kept, _Part(rest[0].hour, rest[-1].first, rest[0].last, sum(part.rows for part in rest))]

@@ -5,18 +5,31 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
+from bearerwatch.errors import ConfigurationError
 from bearerwatch.store.engine import empty, quoted
 from bearerwatch.store.folders import fsync, private_folder
 from bearerwatch.store.integrity import digests
 from bearerwatch.store.manifest import Segment
+from bearerwatch.store.state import StateBusy
 
-__all__ = ["NAME", "ROW_GROUP_BYTES", "TEMPORARY", "expression", "partition", "stored", "stored_files", "write"]
+__all__ = [
+    "NAME",
+    "ROW_GROUP_BYTES",
+    "TEMPORARY",
+    "expression",
+    "partition",
+    "stored",
+    "stored_files",
+    "trouble",
+    "write",
+]
 
 NAME = re.compile(r"[0-9a-f]{16}\.parquet")
 """File names of segments."""
@@ -26,8 +39,11 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.parquet\.tmp")
 # Sorted by token, equal and similar values lie together: smaller files, and one token's rows in few row groups.
 _ORDER = "token_id, ts"
 # v2 pages delta-encode numbers and string lengths: 7 % smaller than v1 with the same codec.
-_OPTIONS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 61440"
-ROW_GROUP_BYTES = 32 << 20
+# No Bloom filters: 3 bytes an event, and nothing we ask looks for a value in one column alone.
+_ROW_GROUP = 30_720
+_OPTIONS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, WRITE_BLOOM_FILTER false"
+_REPETITIONS = 4
+ROW_GROUP_BYTES = 24 << 20
 """What a row group takes in memory at most, while it is written and whenever it is read."""
 _GLOB = re.compile(r"([*?\[])")
 
@@ -84,6 +100,7 @@ def write(
     hour: datetime,
     relation: str,
     *,
+    rows: int,
     span: tuple[datetime, datetime],
     now: datetime,
     ordered: bool = False,
@@ -96,6 +113,7 @@ def write(
         lake: the lake's folder.
         hour: start of the hour to file it under, aware UTC.
         relation: a table expression over rows in stored form, see :func:`stored`.
+        rows: how many they are.
         span: the earliest and the latest ``ts`` in it, aware UTC.
         now: when it is created.
         ordered: whether to sort the rows; worth while for what is going to stay.
@@ -107,14 +125,18 @@ def write(
     Raises:
         OSError: the disk is full or broken; nothing is left behind.
         duckdb.Error: *relation* cannot be read, or as above; nothing is left behind.
+        RuntimeError: *relation* does not have so many rows; nothing is left behind.
     """
     folder = partition(lake, hour)
     name = secrets.token_hex(8)
     temporary, final = folder / f".{name}.parquet.tmp", folder / f"{name}.parquet"
     try:
         order = f" ORDER BY {_ORDER}" if ordered else ""
-        options = f"{_OPTIONS}, ROW_GROUP_SIZE_BYTES {row_group_bytes}"
-        ((rows,),) = con.execute(f"COPY (FROM {relation}{order}) TO {quoted(temporary)} ({options})").fetchall()
+        # A dictionary for what repeats four times or more; DuckDB's own rule gives up sooner.
+        dictionary = max(min(rows, _ROW_GROUP) // _REPETITIONS, 1)
+        bounds = f"ROW_GROUP_SIZE {_ROW_GROUP}, ROW_GROUP_SIZE_BYTES {row_group_bytes}"
+        options = f"{_OPTIONS}, {bounds}, DICTIONARY_SIZE_LIMIT {dictionary}"
+        _copy(con, f"COPY (FROM {relation}{order}) TO {quoted(temporary)} ({options})", rows)
         fsync(temporary)
         sha256, footer = digests(temporary)
         segment = Segment(
@@ -134,3 +156,29 @@ def write(
         temporary.unlink(missing_ok=True)
         raise
     return segment
+
+
+@contextmanager
+def trouble(lake: Path) -> Iterator[None]:
+    """Say what to do when the disk, its folders or their owner keep the lake from being changed.
+
+    Raises:
+        StateBusy: whatever it was; it may pass.
+    """
+    try:
+        yield
+    except (duckdb.IOException, OSError, ConfigurationError) as error:
+        raise StateBusy(
+            f"the lake {lake} cannot be written just now ({type(error).__name__}: {_reason(error)}): see that its disk "
+            "has space and that this user owns its folders. Events wait until it can"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or "") if isinstance(error, OSError) else str(error).partition("\n")[0][:200]
+
+
+def _copy(con: duckdb.DuckDBPyConnection, sql: str, rows: int) -> None:
+    ((written,),) = con.execute(sql).fetchall()
+    if written != rows:
+        raise RuntimeError(f"{written} rows were written of {rows}: nothing was published")

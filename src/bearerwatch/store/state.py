@@ -51,7 +51,7 @@ class State:
         """Prepare the connection pool; nothing is opened yet.
 
         Args:
-            url: an SQLAlchemy URL. ``sqlite:///path`` (made 0600 in a 0700 folder), or ``postgresql://…``.
+            url: an SQLAlchemy URL. ``sqlite:///path`` (made with mode 0600), or ``postgresql://…``.
 
         Raises:
             ConfigurationError: the URL is of no kind we can use. It is not repeated, for it may hold a password.
@@ -152,7 +152,8 @@ class State:
                 connect_args={"connect_timeout": _POSTGRES_CONNECT_SECONDS, "application_name": "bearerwatch"},
             )
         path = Path(str(self._url.database)).absolute()
-        private_folder(path.parent)
+        if not path.parent.exists():  # an existing one may be anybody's: what is ours is the file
+            private_folder(path.parent)
         private_file(path)
         engine = sa.create_engine(
             self._url.set(database=str(path)),

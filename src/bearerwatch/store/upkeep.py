@@ -18,22 +18,22 @@ from bearerwatch.store.engine import clean, connect
 from bearerwatch.store.folders import fsync, private_folder
 from bearerwatch.store.identity import claim
 from bearerwatch.store.manifest import Segment
-from bearerwatch.store.segments import NAME, ROW_GROUP_BYTES, TEMPORARY, stored_files, write
+from bearerwatch.store.segments import NAME, ROW_GROUP_BYTES, TEMPORARY, stored_files, trouble, write
 from bearerwatch.store.state import State
 
 __all__ = ["FULL", "Upkeep", "plan"]
 
 FULL = 1_000_000
 """Rows from which on a segment is left alone."""
-SORTABLE = 40_000
+SORTABLE = 24_000
 """Rows that can be sorted within :data:`_MEMORY`. DuckDB's sort spills, but not enough for rows this wide."""
-_FAN = 32
+_FAN = 24
 """Files of like size in an hour before they are merged while more may come."""
 _TIERS = (0, 8_000, 128_000, FULL)
 _SETTLE = timedelta(minutes=2)
 """How long after its end an hour still counts as open."""
 _QUIET = timedelta(hours=1)
-_MEMORY = "96MB"
+_MEMORY = "80MB"
 _MANY = 64
 """Orphans that one crash may leave."""
 
@@ -123,8 +123,9 @@ class Upkeep:
             ]
         if not gone:
             return 0
-        for segment in gone:
-            (self._lake / segment.path).unlink(missing_ok=True)
+        with trouble(self._lake):
+            for segment in gone:
+                (self._lake / segment.path).unlink(missing_ok=True)
         with self._state.begin() as tx:
             manifest.forget(tx, [segment.path for segment in gone])
         for folder in {(self._lake / segment.path).parent for segment in gone if segment.reason == manifest.EXPIRED}:
@@ -155,8 +156,9 @@ class Upkeep:
         if len(orphans) > _MANY:
             self._put_away(orphans)
         else:
-            for file in orphans:
-                file.unlink()
+            with trouble(self._lake):
+                for file in orphans:
+                    file.unlink()
         self._catalog.scan()  # sets aside what is missing or cut short
         return orphans
 
@@ -164,9 +166,6 @@ class Upkeep:
         merged = self._merged(inputs)
         if merged is None:
             return
-        if merged.rows != sum(s.rows for s in inputs):
-            (self._lake / merged.path).unlink()
-            raise RuntimeError(f"merging {len(inputs)} segments lost rows; they stay as they were")
         fsync((self._lake / merged.path).parent)
         self._doubtful.append(merged)
         with self._state.begin() as tx:
@@ -184,12 +183,13 @@ class Upkeep:
         # Rows may be far wider than usual: then they are strung together unsorted, in smaller and smaller groups.
         for ordered, group in [(True, ROW_GROUP_BYTES)] * few + [(False, ROW_GROUP_BYTES >> n) for n in (0, 2, 4)]:
             try:
-                with closing(connect(self._scratch, memory_limit=_MEMORY)) as con:
+                with trouble(self._lake), closing(connect(self._scratch, memory_limit=_MEMORY)) as con:
                     return write(
                         con,
                         self._lake,
                         inputs[0].ends - timedelta(hours=1),
                         stored_files(self._lake, inputs),
+                        rows=sum(s.rows for s in inputs),
                         span=(min(s.min_ts for s in inputs), max(s.max_ts for s in inputs)),
                         now=max(s.created_at for s in inputs),
                         ordered=ordered,

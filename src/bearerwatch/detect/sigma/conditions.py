@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from sigma.conditions import ConditionAND, ConditionFieldEqualsValueExpression, ConditionNOT, ConditionOR
 from sigma.types import (
@@ -111,13 +112,8 @@ def _compare(field: str, value: SigmaType) -> Compare:
             return _ordered(field, kind, value)
         case SigmaTimestampPart():
             raise Refusal(f"takes a part of a time from {field}, which is not supported: use timespan", field)
-        case SigmaString() if any(isinstance(part, Placeholder) for part in value.s):
-            raise Refusal(f"has a placeholder (%name%) for {field}: write the values out", field)
-        case SigmaString() if value.contains_special():
-            return _pattern(field, kind, value)
         case SigmaString():
-            text = "".join(part for part in value.s if isinstance(part, str))
-            return Compare(field, Op.IN, (_READ[kind](field, text),), cased=isinstance(value, SigmaCasedString))
+            return _string(field, kind, value)
         case SigmaBool():
             return Compare(field, Op.IN, (_READ[kind](field, value.boolean),))
         case SigmaNumber():
@@ -147,6 +143,15 @@ def _regex(field: str, kind: str, value: SigmaRegularExpression) -> Compare:
     if len(pattern) > _MAX_PATTERN:
         raise Refusal(f"has a regular expression for {field} longer than {_MAX_PATTERN} characters: shorten it", field)
     return Compare(field, Op.RE, pattern)
+
+
+def _string(field: str, kind: str, value: SigmaString) -> Compare:
+    if any(isinstance(part, Placeholder) for part in value.s):
+        raise Refusal(f"has a placeholder (%name%) for {field}: write the values out", field)
+    if value.contains_special():
+        return _pattern(field, kind, value)
+    text = "".join(part for part in value.s if isinstance(part, str))
+    return Compare(field, Op.IN, (_READ[kind](field, text),), cased=isinstance(value, SigmaCasedString))
 
 
 def _pattern(field: str, kind: str, value: SigmaString) -> Compare:
@@ -186,22 +191,21 @@ def _listed(known: frozenset[str]) -> str:
 
 
 def _integer(field: str, value: Scalar) -> int:
-    try:
+    number = None
+    with suppress(ValueError):
         number = int(value) if not isinstance(value, bool) and float(value) == int(value) else None
-    except ValueError:
-        number = None
     if number is None or abs(number) > _INT64:
         raise Refusal(f"compares {field}, a whole number, with {value!r}: write a whole number", field)
     return number
 
 
 def _real(field: str, value: Scalar) -> float:
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(value)
-    except ValueError:
-        raise Refusal(f"compares {field}, a number, with {value!r}: write a number", field) from None
+    number = None
+    with suppress(ValueError):
+        number = None if isinstance(value, bool) else float(value)
+    if number is None:
+        raise Refusal(f"compares {field}, a number, with {value!r}: write a number", field)
+    return number
 
 
 def _boolean(field: str, value: Scalar) -> bool:

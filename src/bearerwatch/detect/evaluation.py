@@ -1,0 +1,273 @@
+"""One tick after another: new events in, hits out. What :mod:`~bearerwatch.detect.detector` is made of.
+
+A key is *due* when new events may have changed what holds for it. Due keys are evaluated at once, but for those whose
+new events can do nothing but extend an episode that is open: they are evaluated once a second and before every commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from bearerwatch.detect.book import EpisodeBook, Happened
+from bearerwatch.detect.evidence import Seen, together
+from bearerwatch.detect.focus import COLD, FOCUS, Focus, Span
+from bearerwatch.detect.ir import Rule
+from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, islands, micros, uncovered
+from bearerwatch.detect.recent import Recent
+from bearerwatch.detect.rows import SEEN, TS, WEIGHT, Due, Row
+from bearerwatch.detect.warmup import warm_up
+from bearerwatch.detect.watch import Watch, Watches
+from bearerwatch.store import episodes
+from bearerwatch.store.lake import Lake
+from bearerwatch.store.state import State
+
+__all__ = ["Evaluation"]
+
+_MOST_RECENT = 15 * 60 * SECOND
+_TIDY_EVERY = 20 * SECOND
+_WAIT = 9 * SECOND // 10
+_MOST_WAITING = 5_000
+_REMEMBER = timedelta(minutes=10)
+
+
+class Evaluation:
+    """The rules, what they remember, and what is due. Times are µs unless they are datetimes."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        con: duckdb.DuckDBPyConnection,
+        lake: Lake,
+        state: State,
+        book: EpisodeBook,
+        *,
+        lateness: timedelta,
+    ) -> None:
+        """Make the tables, empty. For the arguments see :class:`~bearerwatch.detect.detector.Detector`."""
+        self._con = con
+        self._lake = lake
+        self._state = state
+        self._book = book
+        self._watches = Watches(con, rules, lateness)
+        self._recent = Recent(con, self._watches)
+        self._focus = Focus(con, lake, self._recent, self._watches.all)
+        self._due: dict[int, dict[Key, Due]] = {watch.number: {} for watch in self._watches.all}
+        self.happened: list[Happened] = []
+        """What happened and has not been told yet."""
+        self._tick = 0
+        self._now = datetime.now(UTC)
+        self._old_pending: dict[int, int] = {}
+        """Unfinished tick to how many rows of ``pending`` are older than it."""
+        self._clock: int | None = None
+        """Time of the newest event that is not in the future."""
+        self._newest = -1
+        """Time of the newest event, wherever it is."""
+        self._floor: int | None = None
+        """The clock when the sketches last forgot; None if they never did."""
+        self._tidied: int | None = None
+
+    @property
+    def degraded(self) -> list[str]:
+        """Names of the rules whose sketches had to merge keys."""
+        return [watch.rule.name for watch in self._watches.all if watch.degraded]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a tick was broken off."""
+        return bool(self._old_pending)
+
+    def warm_up(self, newest: datetime, now: datetime) -> None:
+        """Remember the last minutes of a lake whose newest event is from *newest*."""
+        self._newest = micros(newest)
+        self._clock = self._floor = self._tidied = min(self._newest, micros(now))
+        warm_up(self._con, self._lake, self._watches, self._recent, clock=self._clock, longest=self._kept())
+
+    # -- in ----------------------------------------------------------------------------------------------------------
+
+    def take(self, now: datetime) -> None:
+        """Count the events of table ``batch``, if it is a new one, and note which keys are due."""
+        self._now = now
+        rows = self._recent.take(self._tick + 1)
+        if not rows:
+            return
+        self._tick += 1
+        self._old_pending[self._tick] = self._lake.pending_rows - len(rows)
+        self._watches.take(rows, {n: keys.keys() | self._due[n].keys() for n, keys in self._focus.keys.items()})
+        times = [row[TS] for row in rows]
+        before, self._newest = self._newest, max(self._newest, *times)
+        clock = micros(now)
+        past = max((ts for ts in times if ts <= clock), default=None)
+        if past is not None and (self._clock is None or past > self._clock):
+            self._clock = past
+        pairs: list[tuple[int, Row]] = []
+        for watch in self._watches.all:
+            self._sort_out(watch, pairs, before, clock)
+            watch.touched.clear()
+        self._focus.add(pairs)
+
+    def _sort_out(self, watch: Watch, pairs: list[tuple[int, Row]], newest: int, clock: int) -> None:
+        """Make the touched keys of *watch* due that might hold; collect the rows of those in focus."""
+        due, watched = self._due[watch.number], self._focus.keys[watch.number]
+        for key, touched in watch.touched.items():
+            focused = watched.get(key)
+            if focused is not None:
+                pairs += [(watch.number, row) for row in touched.rows]
+            if key in due:
+                due[key].merge(touched)
+                due[key].heard = clock
+            elif watch.might_hold(touched.first, touched.last, key):
+                due[key] = Due(touched.first, touched.last, touched.rows, self._tick, newest, clock, clock)
+            if focused is not None:
+                if key in due:
+                    focused.used = self._clock or 0
+                else:
+                    focused.newest = max(focused.newest, touched.last)
+
+    # -- out ---------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Evaluate what cannot wait, and what must not wait any longer; then forget what is not needed."""
+        self._evaluate_all(defer=True)
+        self._old_pending.clear()
+        if any(self._due.values()) and (self._untidy or self._book.quiet(self._now)):
+            self._evaluate_all(defer=False)
+        self._tidy()
+
+    def settle(self) -> None:
+        """Evaluate what was waiting: it can only extend open episodes."""
+        self._evaluate_all(defer=False)
+
+    def start_over(self) -> None:
+        """After running out of memory: forget the keys in focus, some of whose rows may be missing."""
+        self._focus.reset()
+        for due in self._due.values():
+            for entry in due.values():
+                if entry.since not in self._old_pending:  # it was waiting: which of its rows are new is not known now
+                    entry.rows, entry.since, entry.newest = [], self._tick + 1, self._newest
+
+    def _evaluate_all(self, *, defer: bool) -> None:
+        for watch in self._watches.all:
+            due = self._due[watch.number]
+            if defer:
+                due = {key: entry for key, entry in due.items() if not self._can_wait(watch, key, entry)}
+            for since in sorted({entry.since for entry in due.values()}):
+                self._evaluate(watch, {key: entry for key, entry in due.items() if entry.since == since}, since)
+
+    def _can_wait(self, watch: Watch, key: Key, entry: Due) -> bool:
+        """Whether *entry* may be evaluated later, together with what comes until then."""
+        focused = self._focus.keys[watch.number].get(key)
+        if focused is None or len(entry.rows) > _MOST_WAITING or not 0 <= micros(self._now) - entry.at < _WAIT:
+            return False
+        if entry.first - watch.reach < focused.start:
+            return False
+        return self._book.extends_only(watch.rule, key, entry.first, max(entry.last, focused.newest))
+
+    def _evaluate(self, watch: Watch, due: dict[Key, Due], since: int) -> None:
+        """Evaluate these keys of *watch*, whose new rows came from tick *since* on; they are due no more."""
+        floor = None if self._floor is None else self._floor - watch.horizon
+        known = self._focus.keys[watch.number]
+        cold = {key: entry for key, entry in due.items() if self._is_cold(watch, key, entry, floor)}
+        warm = {key: entry for key, entry in due.items() if key not in cold}
+        fresh = {key: entry for key, entry in warm.items() if key not in known}
+        old_pending = self._old_pending.get(since, self._lake.pending_rows)
+        if fresh:
+            newest, clock = max(entry.newest for entry in fresh.values()), self._clock or 0
+            self._focus.watch(
+                watch, fresh, since=since, floor=floor, newest=newest, clock=clock, old_pending=old_pending
+            )
+        if warm:
+            late = {key: entry for key, entry in warm.items() if known[key].newest >= entry.first}
+            self._answer(watch, warm, late, FOCUS)
+        if cold:
+            crossing = self._focus.cold(watch, cold, old_pending)
+            self._answer(watch, crossing, crossing, COLD)
+        for key, entry in due.items():
+            self._due[watch.number].pop(key, None)
+            if key in known:
+                known[key].newest = max(known[key].newest, entry.last)
+
+    def _is_cold(self, watch: Watch, key: Key, entry: Due, floor: int | None) -> bool:
+        """Whether neither sketches nor focus remember all that matters to *entry*."""
+        focused = self._focus.keys[watch.number].get(key)
+        start = floor if focused is None else focused.start
+        return start is not None and entry.first - watch.reach < start
+
+    def _answer(self, watch: Watch, due: Mapping[Key, Due], late: Mapping[Key, Due], table: str) -> None:
+        """Look for hits of the keys of *due*, of which those of *late* may have had some before, and keep the book."""
+        if not due:
+            return
+        since = next(iter(due.values())).since
+        hits = self._focus.hits(watch, due, table)
+        late = {key: entry for key, entry in late.items() if key in hits}
+        old = self._focus.hits(watch, late, table, before=since) if late else {}
+        gap = watch.rule.window * SECOND
+        found = {key: list(islands(anchors, [ts for ts, _ in old.get(key, ())], gap)) for key, anchors in hits.items()}
+        self._look_up(watch.rule, found)
+        # From here on nothing can fail but the evidence.
+        grown: list[tuple[Key, Grown]] = []
+        for key, several in found.items():
+            changed, happened = self._book.absorb(
+                watch.rule, key, several, now=self._now, heard=instant(due[key].heard)
+            )
+            grown += [(key, one) for one in changed]
+            self.happened += happened
+        for key in due:
+            del self._due[watch.number][key]
+        self._note_evidence(watch, grown, due, table)
+
+    def _look_up(self, rule: Rule, found: Mapping[Key, Iterable[Island]]) -> None:
+        """Take closed episodes that late hits could touch back into memory."""
+        every = (island for several in found.values() for island in several)
+        ranges = [span for island in every if (span := self._book.needs(rule, island)) is not None]
+        if ranges:
+            since, until = min(r[0] for r in ranges), max(r[1] for r in ranges)
+            with self._state.read() as conn:
+                near = episodes.list_(conn, since=since, until=until, rules=[rule.name], limit=None)
+            self._book.load_closed(rule, found, near, self._now)
+
+    def _note_evidence(self, watch: Watch, grown: list[tuple[Key, Grown]], due: Mapping[Key, Due], table: str) -> None:
+        """Add the events that have come to belong to the episodes."""
+        window = watch.rule.window * SECOND
+        gaps: list[Span] = []
+        for key, one in grown:
+            focused = self._focus.keys[watch.number].get(key) if table == FOCUS else None
+            gaps += [(key, *gap) for gap in uncovered(one, window) if focused is None or gap[0] <= focused.newest]
+        old = self._focus.seen(watch, gaps, next(iter(due.values())).since, table)
+        for key, one in grown:
+            episode = one.episode
+            low, high, parts = micros(episode.first_hit) - window, micros(episode.last_hit), uncovered(one, window)
+            new = (Seen(row[TS], row[WEIGHT], *row[SEEN]) for row in due[key].rows)
+            fresh = [seen for seen in new if low <= seen.ts <= high]
+            fresh += [seen for seen in old.get(key, ()) if any(a <= seen.ts <= b for a, b in parts)]
+            if fresh:
+                episode.evidence = together(episode.evidence, fresh)
+                self._book.dirty[episode.id] = episode
+
+    # -- upkeep ------------------------------------------------------------------------------------------------------
+
+    def _kept(self) -> int:
+        """How much of the recent past to keep at most."""
+        return min(max((watch.horizon for watch in self._watches.all), default=0), _MOST_RECENT)
+
+    @property
+    def _untidy(self) -> bool:
+        """Whether it is time to forget, every twenty seconds of event time."""
+        return self._clock is not None and self._tidied is not None and self._clock - self._tidied >= _TIDY_EVERY
+
+    def _tidy(self) -> None:
+        """Forget what is older than needed."""
+        if self._tidied is None:
+            self._tidied = self._clock
+        if self._untidy and self._clock is not None:
+            self._tidied = self._floor = self._clock
+            floors = {watch.number: self._clock - watch.horizon for watch in self._watches.all}
+            for watch in self._watches.all:
+                watch.forget(floors[watch.number])
+            self._recent.prune(self._clock - self._kept())
+            self._focus.prune(floors)
+            self._book.forget(instant(min(floors.values(), default=self._clock)) - _REMEMBER)
+        elif self._recent.crowded:
+            self._recent.prune((self._clock or 0) - self._kept())
