@@ -87,7 +87,7 @@ def main(framework: str, variant: str, folder: Path) -> None:
         chunks, size, fresh = map(int, line.split())
         times: dict[str, list[Times]] = {"bare": [], "watched": []}
         for app in (bare, watched):
-            run(app, 4 * size, served)  # the other variants' processes have had the caches meanwhile
+            run(app, 2 * size, served)  # the other variants' processes have had the caches meanwhile
         for _ in range(chunks):
             pair = [("bare", bare), ("watched", watched)]
             served += size

@@ -43,7 +43,7 @@ _CHUNKS = 5
 """Chunks of a slice, which is what one variant does before it is the next one's turn."""
 _SIZE = 50
 """Requests of a chunk."""
-_SLICE = (4 + _CHUNKS) * _SIZE
+_SLICE = (2 + _CHUNKS) * _SIZE
 """Requests the variant serves in a slice, with those that warm it up again."""
 _WARM_UP = 300
 """Requests before the first round."""
@@ -51,7 +51,7 @@ _WARM_UP = 300
 
 def run(ids: list[str], *, quick: bool) -> Iterator[Measured]:
     """Measure the frameworks named by *ids*."""
-    repeats, rounds, slices = (1, 9, 2) if quick else (5, 9, 6)
+    repeats, rounds, slices = (1, 9, 2) if quick else (3, 9, 6)
     for name in ids:
         yield _framework(name.removeprefix("middleware."), repeats, rounds, slices)
 

@@ -39,6 +39,7 @@ def own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     if (django := sys.modules.get("bearerwatch.integrations.django")) is not None:
         django.forget_watch()
     live._held.clear()
+    live.slashed = 0
     engine._variants.clear()
     redact_logging._culprits.clear()
 

@@ -37,5 +37,5 @@ def test_a_worker_answers_rounds_and_the_event_is_written(tmp_path, framework, v
     assert ready == "ready"
     assert '"bare"' in times
     lines = [line for file in tmp_path.rglob("*.jsonl") for line in file.read_text().splitlines()]
-    served = 300 + 2 * (4 * 5 + 5)  # warming up; twice: warming up again, one chunk
+    served = 300 + 2 * (2 * 5 + 5)  # warming up; twice: warming up again, one chunk
     assert len(lines) == (0 if variant == "bare" else served)

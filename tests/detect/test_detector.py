@@ -97,6 +97,18 @@ def test_the_same_batch_is_never_counted_twice(collector: Make) -> None:
     assert box.saved()[0].evidence["events"] == 5
 
 
+def test_waiting_costs_no_memory(collector: Make) -> None:
+    box = collector(*ALL)
+    box.tick(fails(*range(5)), 5)
+    for _ in range(20):
+        box.again(6)
+    for _ in range(20):
+        box.tick([], 6)
+    ((used,),) = box.con.execute(f"SELECT count(*) FROM {recent.TABLE}").fetchall()
+    ((ever,),) = box.con.execute(f"SELECT max(rowid) + 1 FROM {recent.TABLE}").fetchall()
+    assert used == ever == 5
+
+
 def test_nothing_happens_without_events(collector: Make) -> None:
     box = collector(*ALL)
     for now in range(3):

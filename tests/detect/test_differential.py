@@ -82,7 +82,9 @@ def arrivals(world: World, rnd: random.Random) -> list[tuple[datetime, AuthEvent
         ts = T0 + timedelta(seconds=at)
         arrives = ts + timedelta(seconds=rnd.choice([0, rnd.uniform(0, 1), rnd.uniform(0, world.lateness)]))
         if rnd.random() < world.far:
-            arrives = ts + timedelta(seconds=rnd.choice([rnd.uniform(60, 400), -rnd.uniform(1, 300)]))
+            arrives = ts + timedelta(
+                seconds=rnd.choice([rnd.uniform(60, 400), rnd.uniform(0, 60), -rnd.uniform(1, 300)])
+            )
         fields = {
             "client_ip": rnd.choice(["192.0.2.1", "192.0.2.2", "192.0.2.3", None]),
             "presented_id": rnd.choice([f"k00000000:{rnd.randrange(5):032x}", None]),

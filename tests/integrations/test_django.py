@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +23,7 @@ from watched.policy import opaque
 
 django_stack.configure()
 
+from django.apps import apps  # noqa: E402
 from django.core.checks import run_checks  # noqa: E402
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse  # noqa: E402
 from django.test import AsyncClient, Client, override_settings  # noqa: E402
@@ -103,7 +104,6 @@ def test_rest_framework_verifies_tokens_and_the_event_says_so(
 def test_a_file_is_an_ordinary_answer(send: Send, events: list[AuthEvent], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 10_000)
     seen = send("/f", [path("f", lambda request: FileResponse((tmp_path / "file").open("rb")))], token=random_token())
-    gc.collect()  # under ASGI Django leaves it to the file to close
     assert seen.body == b"x" * 10_000
     assert seen.events_at("body") == 1
     assert [event.outcome for event in events] == [Outcome.SUCCESS]
@@ -233,6 +233,29 @@ def test_a_route_nobody_can_read_costs_the_event_its_route_alone(send: Send, eve
     assert (seen.status, seen.body) == (200, b"fine")
     assert [event.route for event in events] == [None]
     assert _guard.counts() == {"reading a route": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "wanted"),
+    [
+        ({}, None, True),
+        ({"REDACT_LOGS": False}, None, False),
+        ({"REDACT_LOGS": "off"}, None, False),
+        ({}, "off", False),
+        ({"REDACT_LOGS": True}, "off", True),
+        ({"REDACT_LOGS": "maybe"}, None, True),
+        ({"SEVICE": "x"}, "off", True),
+    ],
+)
+def test_logs_are_redacted_from_the_start_unless_told_otherwise(
+    given: dict[str, Any], env: str | None, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = logging.Handler.handle
+    if env is not None:
+        monkeypatch.setenv("BEARERWATCH_REDACT_LOGS", env)
+    with override_settings(BEARERWATCH=given):
+        apps.get_app_config("bearerwatch").ready()
+    assert (logging.Handler.handle is not original) == wanted
 
 
 # -- settings and checks -------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ from typing import Any
 from bearerwatch.detect import duckdb_sql as sql
 from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 
-__all__ = ["ID", "OUTCOME", "SEEN", "TS", "WEIGHT", "Columns", "Due", "Row", "Touched"]
+__all__ = ["ID", "OUTCOME", "RECEIVED", "SEEN", "TS", "WEIGHT", "Columns", "Due", "Row", "Touched"]
 
 Row = tuple[Any, ...]
 """What :meth:`Columns.select` asks for: id, ts (µs), weight, the evidence columns, then keys, values and the rest."""
 
 ID, TS, WEIGHT, OUTCOME = range(4)
 SEEN = slice(OUTCOME, OUTCOME + len(EVIDENCE))
+RECEIVED = SEEN.stop
 
 
 @dataclass(slots=True)

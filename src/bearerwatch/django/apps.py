@@ -19,9 +19,15 @@ class BearerwatchConfig(AppConfig):  # type: ignore[misc]
         from django.core import checks  # noqa: PLC0415 - needs a configured Django
 
         from bearerwatch.django.checks import check_setup  # noqa: PLC0415
+        from bearerwatch.errors import ConfigurationError  # noqa: PLC0415
         from bearerwatch.integrations.django import configured  # noqa: PLC0415
         from bearerwatch.redact.logging import install_logging  # noqa: PLC0415
+        from bearerwatch.settings import Settings  # noqa: PLC0415
 
         checks.register(check_setup, checks.Tags.security)
-        if configured().get("redact_logs", True):
+        try:
+            wanted = Settings.from_env(**configured()).redact_logs
+        except ConfigurationError:
+            wanted = True  # the check says what is wrong
+        if wanted:
             install_logging()

@@ -297,7 +297,9 @@ def redact_value(value: Any, *, depth: int = 0) -> Any:
         return value
     if isinstance(value, tuple):
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    return items if isinstance(value, list) else frozenset(items)
+    if isinstance(value, list):
+        return items
+    return set(items) if isinstance(value, set) else frozenset(items)
 
 
 def _keyed_value(key: Any, value: Any, depth: int) -> Any:

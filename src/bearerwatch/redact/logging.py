@@ -225,7 +225,9 @@ def _unraisablehook(args: sys.UnraisableHookArgs) -> None:
 
 def _threadhook(args: threading.ExceptHookArgs) -> None:
     name = args.thread.name if args.thread is not None else "<unknown>"
-    if args.exc_type is SystemExit or not _print_redacted(args.exc_type, args.exc_value, args.exc_traceback, f"Exception in thread {name}:\n"):
+    if args.exc_type is SystemExit or not _print_redacted(
+        args.exc_type, args.exc_value, args.exc_traceback, f"Exception in thread {name}:\n"
+    ):
         _originals["threadhook"](args)
 
 

@@ -15,12 +15,14 @@ __all__ = ["FORMS", "Form"]
 # token68 (RFC 9110 §11.2) and what percent-encoding adds to it
 _T68 = r"[A-Za-z0-9._~+/=%-]"
 _OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32})"
-# Between a key and its value: quotes and escapes, a separator, an opening bracket, a bytes or str prefix.
 # A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
 _PARAMETER = r"[A-Za-z_-]++=++\.*+[A-Za-z0-9_~+/%-]"
+# Between a key and its value: quotes and escapes, a separator, an opening bracket, a bytes or str prefix.
 _SEP = r"""[\\"']{0,4}\s{0,4}(?::|=>|=|,|%3[AaDd])\s{0,4}[\[({]?\s{0,2}[\\]{0,3}(?:[bru](?=[\\"']))?[\\"']{0,4}"""
 # A word before the credential is a scheme only if it is known, or letters alone: else it is a piece of it
-_SCHEME = r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
+_SCHEME = (
+    r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
+)
 _GAP = r"(?:\s|%20|\+|\\t){1,8}[\\\"']{0,2}"
 _ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32})"
 

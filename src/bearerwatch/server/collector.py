@@ -273,7 +273,11 @@ class Collector:
 
     def _watch_disk(self) -> int:
         """Free bytes on the state folder's disk; below the least nothing is read."""
-        found = os.statvfs(self.settings.state_dir)
+        try:
+            found = os.statvfs(self.settings.state_dir)
+        except OSError as error:
+            self._complain("state folder", f"{self.settings.state_dir} is out of reach: {error.strerror}; put it back")
+            return 0
         free = found.f_bavail * found.f_frsize
         self._full = free < self.settings.min_free
         if self._full:
