@@ -79,10 +79,16 @@ def _section(row: Row, under: dict[str, Any]) -> str:
         lines.append(f"{_sentence(under['how'])}")
         lines.append(
             f"Measured {under['date']} with {under['python']} on {under['system']}, {under['cores']} cores "
-            f"({under['processor']})."
+            f"({under['processor']}){_busy(under)}."
         )
         lines.append("")
     return "\n".join(lines)
+
+
+def _busy(under: dict[str, Any]) -> str:
+    """A word of warning where the machine had more to do than this."""
+    load = under.get("load", 0.0)
+    return f"; the machine was busy with other work too (load average {load:.1f})" if load > under["cores"] else ""
 
 
 def _sentence(text: str) -> str:

@@ -49,6 +49,7 @@ def conditions(how: str, *, quick: bool) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
+        "load": round(os.getloadavg()[1], 1),
         "quick": quick,
         "how": how,
     }

@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bearerwatch import _guard, observe, uninstall_logging
 from bearerwatch.context import live
 from bearerwatch.fingerprint import KeyRing, use
 from bearerwatch.redact import engine
 from bearerwatch.redact import logging as redact_logging
+from bearerwatch.redact.live import LiveText
 from bearerwatch.sinks import spool
+
+# A busy machine is slow, which is no finding.
+settings.register_profile("bearerwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bearerwatch")
 
 TEST_KEY = b"a fingerprint key for tests alone"
 
@@ -39,8 +45,9 @@ def own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     if (django := sys.modules.get("bearerwatch.integrations.django")) is not None:
         django.forget_watch()
     live._held.clear()
+    live._passwords.clear()
     live.slashed = 0
-    engine._variants.clear()
+    engine._live = LiveText()
     redact_logging._culprits.clear()
 
 

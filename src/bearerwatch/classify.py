@@ -168,11 +168,18 @@ class Verdict(NamedTuple):
 
 _LET_IN = Verdict(Outcome.SUCCESS, None, False)
 _ANONYMOUS = Verdict(Outcome.ANONYMOUS, None, False)
+_NO_ROUTE = Verdict(Outcome.ANONYMOUS, "no_route", False)
 _IGNORED = Verdict(Outcome.ANONYMOUS, "token_ignored", False)
 
 
 def classify(
-    shown: Presented, status: int, challenge_header: str | None, decision: Decision | None, now: float
+    shown: Presented,
+    status: int,
+    challenge_header: str | None,
+    decision: Decision | None,
+    now: float,
+    *,
+    routed: bool = True,
 ) -> Verdict:
     """Say what became of the token of one request.
 
@@ -182,6 +189,7 @@ def classify(
         challenge_header: ``WWW-Authenticate`` of the answer, if any.
         decision: what a library or the application itself said; it wins over guesses.
         now: seconds since 1970, for ``exp`` and ``nbf``.
+        routed: whether a route matched: if none did, nothing looked at the token.
     """
     if decision is None and status < 400:
         return _let_in(shown, now)
@@ -202,6 +210,8 @@ def classify(
         return Verdict(Outcome.MALFORMED, shown.reason, False)
     if shown.state in (State.BROKEN, State.SUSPECT) and status in (400, 422):  # as Flask-JWT-Extended answers
         return Verdict(Outcome.MALFORMED, shown.reason, False)
+    if not routed and shown.state >= State.SUSPECT and status in (400, 404, 405):
+        return _NO_ROUTE
     return _let_in(shown, now)
 
 

@@ -135,16 +135,24 @@ def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
 class _Live:
     """Credentials of the requests in flight. Every operation is one atomic dict operation: no lock."""
 
-    __slots__ = ("_held", "slashed")
+    __slots__ = ("_held", "_passwords", "slashed")
 
     def __init__(self) -> None:
         self._held: dict[object, str] = {}
+        self._passwords: dict[object, str] = {}
         self.slashed = 0
         """How many credentials with a slash in them have been held so far: only those span path segments."""
 
-    def add(self, credential: str) -> object:
-        """Hold *credential* until :meth:`discard` is called with what this returns."""
+    def add(self, credential: str, *, password: bool = False) -> object:
+        """Hold *credential* until :meth:`discard` is called with what this returns.
+
+        Args:
+            credential: what is not to be logged.
+            password: it is, or holds, a password: it is masked and not fingerprinted.
+        """
         ticket = object()
+        if password:
+            self._passwords[ticket] = credential
         if "/" in credential:
             self.slashed += 1
         if len(self._held) >= _MAX_LIVE:  # somebody never closes: forget the oldest
@@ -154,7 +162,14 @@ class _Live:
         return ticket
 
     def discard(self, ticket: Any) -> None:
+        """Let go of a credential."""
         self._held.pop(ticket, None)
+        if self._passwords:
+            self._passwords.pop(ticket, None)
+
+    def passwords(self) -> frozenset[str]:
+        """Of the credentials held, those that are passwords."""
+        return frozenset(tuple(self._passwords.values())) if self._passwords else frozenset()
 
     def any_in(self, tickets: Iterable[Any], text: str) -> bool:
         """Whether *text* holds a credential held under one of *tickets*."""

@@ -23,11 +23,11 @@ class Kind(StrEnum):
     AUTH = "auth"
     """One request and what became of its token."""
     LEAK = "leak"
-    """Redaction kept a token out of a log."""
+    """Redaction kept a token out of a log. Reserved: not emitted yet."""
     HEARTBEAT = "heartbeat"
-    """A process is alive; ``detail`` holds its counters."""
+    """A process is alive; ``detail`` holds its counters. Reserved: not emitted yet."""
     AUDIT = "audit"
-    """Somebody did something in bearerwatch itself."""
+    """Somebody did something in bearerwatch itself. Reserved: not emitted yet."""
 
 
 class Outcome(StrEnum):
@@ -82,6 +82,7 @@ REASONS: dict[str, str] = {
     "function_forbidden": "The holder may not call this function at all.",
     "inactive": "Introspection says the token is not active (RFC 7662 §2.2).",
     "multiple_tokens": "More than one token in one request (RFC 6750 §2).",
+    "no_route": "No route matched, so nothing looked at the token that was presented.",
     "not_jwt": "Looks like a JWT but its header is not base64url-encoded JSON.",
     "not_yet_valid": "The JWT's nbf lies in the future (RFC 7519 §4.1.5).",
     "object_forbidden": "The holder may not touch this object.",
@@ -158,7 +159,7 @@ class AuthEvent(
     token_kind: str | None = None
     """``jwt``, ``jwe``, ``paseto``, ``opaque``."""
     token_source: str | None = None
-    """``header``, ``query``, ``cookie``, ``form``, ``subprotocol``."""
+    """``header``, ``query`` (``access_token``), ``subprotocol``; adapters add ``cookie`` and ``form``."""
     subject_id: str | None = None
     """Pseudonym of the subject unless plain subjects are configured."""
     client_id: str | None = None

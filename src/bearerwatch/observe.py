@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from os import register_at_fork, urandom
 from time import perf_counter, time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -336,7 +337,7 @@ class Exchange:
         self._subject: str | None = None
         self.finished = False
         """Whether the event has been handed over."""
-        if facts.authorization is None and facts.other is None and "access_token=" not in facts.query:
+        if facts.authorization is None and facts.other is None and not facts.query:
             self._known = _KNOWN_NOTHING
         else:
             self._known = self._credential()
@@ -380,7 +381,7 @@ class Exchange:
     def _credential(self) -> _Known:
         facts = self._facts
         words = facts.authorization.split(None, 1) if facts.authorization is not None else None
-        tokens = _query_tokens(facts.query) if "access_token=" in facts.query else ()
+        tokens = _query_tokens(facts.query) if facts.query else ()
         for token in tokens:
             self._hold(token)
         if facts.other is not None:
@@ -392,7 +393,7 @@ class Exchange:
                 known = self._watch.read(scheme.lower()[:32], credential)
             else:
                 known, credential = self._watch.read(None, scheme), scheme
-            self._hold(credential)
+            self._hold(credential, password=known.shown.scheme == "basic")
             if known.shown.state == State.OTHER:
                 self._hold(scheme)
             elif known.shown.state == State.BROKEN:  # a token in quotes is one all the same
@@ -412,28 +413,36 @@ class Exchange:
             return self._watch.read("bearer", credential)
         return _KNOWN_NOTHING
 
-    def _hold(self, credential: str) -> None:
+    def _hold(self, credential: str, *, password: bool = False) -> None:
         if MIN_LIVE <= len(credential) <= _MAX_HELD:
             if self._tickets is None:
                 self._tickets = []
-            self._tickets.append(live.add(credential))
+            self._tickets.append(live.add(credential, password=password))
 
     def finish(
-        self, status: int, route: str | None = None, challenge: str | None = None, *, raised: bool = False
+        self,
+        status: int,
+        route: str | None = None,
+        challenge: str | None = None,
+        *,
+        raised: bool = False,
+        judged: int | None = None,
     ) -> None:
         """Hand over the event. Only the first call counts.
 
         Args:
             status: HTTP status answered.
-            route: the route's template, if one matched.
+            route: the route's template; empty if it is known that none matched, ``None`` if nothing is known.
             challenge: the answer's ``WWW-Authenticate``.
             raised: whether the application raised instead of answering.
+            judged: the status that says what was meant, where *status* cannot: a websocket refused before it
+                was accepted is always answered with 403.
         """
         if self.finished:
             return
         self.finished = True
         try:
-            self._watch.emit(self._event(status, route, challenge, raised))
+            self._watch.emit(self._event(status, route, challenge, raised, judged or status))
         except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
             _guard.swallowed("making an event", error)
 
@@ -458,11 +467,13 @@ class Exchange:
         self.leave()
         self.release()
 
-    def _event(self, status: int, route: str | None, challenge: str | None, raised: bool) -> AuthEvent:
+    def _event(self, status: int, route: str | None, challenge: str | None, raised: bool, judged: int) -> AuthEvent:
         facts, known, context, watch = self._facts, self._known, self._context, self._watch
         shown = known.shown
         decision = context.decision
-        outcome, reason, verified, required = classify(shown, status, challenge, decision, self._now)
+        outcome, reason, verified, required = classify(
+            shown, judged, challenge, decision, self._now, routed=route != ""
+        )
         if self._reason is not None and (reason is None or self._reason == "multiple_tokens"):
             reason = self._reason
             if (
@@ -503,7 +514,7 @@ class Exchange:
             watch.service,
             watch.instance,
             method if len(method) <= 16 else _bounded(method, 16),
-            route if route is None or len(route) <= 256 else route[:256],
+            route[:256] if route else None,
             _path(facts.path),
             known.token_id,
             known.token_id_prev,
@@ -533,9 +544,15 @@ class Exchange:
 
 
 def _query_tokens(query: str) -> list[str]:
-    """The values of ``access_token`` in a query string (RFC 6750 §2.3): one, or the caller is up to something."""
+    """The values of ``access_token`` in a query string (RFC 6750 §2.3): one, or the caller is up to something.
+
+    Frameworks decode the name too, so ``access%5Ftoken`` is no way round.
+    """
+    if "access_token=" not in query and "%" not in query:
+        return []
     pairs = (pair.partition("=") for pair in query.split("&"))
-    return [unquote_plus(value) for name, _, value in pairs if name == "access_token" and value][:_MAX_TOKENS]
+    found = (unquote_plus(value) for name, _, value in pairs if value and unquote_plus(name) == "access_token")
+    return list(islice(found, _MAX_TOKENS))
 
 
 def reset_watches() -> None:

@@ -34,6 +34,13 @@ def test_peers_stand_in_the_order_of_their_cost(tmp_path):
     assert page.index("| quick |") < page.index("| **bearerwatch** |") < page.index("| slow |")
 
 
+def test_a_busy_machine_is_said_so(tmp_path):
+    rows, under = [Row(id="import.flask", unit="ms", ours=5.0)], {"cores": 2, "load": 6.5, "how": "41 processes"}
+    under |= {"date": "2026-01-31", "python": "CPython 3.11", "system": "Linux x86_64", "processor": "some"}
+    assert "busy with other work too (load average 6.5)." in _docs.render(rows, {"import.flask": under})
+    assert "busy" not in _docs.render(rows, {"import.flask": under | {"load": 1.5}})
+
+
 def test_the_page_in_the_tree_is_the_one_its_results_make():
     assert _docs.DOCS.read_text(encoding="utf-8") == _docs.render(*_rows.load())
 

@@ -532,9 +532,9 @@ def test_evidence_is_bounded(collector: Make) -> None:
     assert episode.evidence["events"] == 750
     assert episode.evidence["outcomes"] == {"invalid": 750}
     assert all(
-        len(episode.evidence[name]) <= 10 for name in ("addresses", "token_ids", "samples", "services", "routes")
+        len(episode.evidence[name]) <= 10 for name in ("addresses", "token_ids", "event_ids", "services", "routes")
     )
-    assert episode.evidence["cut"] == ["addresses", "samples", "token_ids"]
+    assert episode.evidence["cut"] == ["addresses", "event_ids", "token_ids"]
 
 
 def test_many_selections_are_no_limit(collector: Make) -> None:

@@ -125,7 +125,7 @@ def close(code: int) -> dict[str, Any]:
         ([ACCEPT, close(3003)], [], True, "forbidden", 403, None),
         ([ACCEPT, close(4403)], [], True, "forbidden", 403, None),
         ([ACCEPT, close(4000)], [], True, "success", 101, None),
-        ([close(1000)], [], True, "forbidden", 403, None),
+        ([close(1000)], [], True, "invalid", 403, None),
         ([close(1000)], [], False, "missing", 403, None),
         ([{"type": "websocket.close"}], [], False, "missing", 403, None),
         ([], [], True, "forbidden", 403, None),
@@ -222,7 +222,7 @@ def test_a_token_may_come_as_a_subprotocol(
         await send(close(1000))
 
     connect(BearerwatchMiddleware(app), [], headers=[("Sec-WebSocket-Protocol", offer(token))])
-    assert [(event.outcome, event.token_source) for event in events] == [(Outcome.FORBIDDEN, "subprotocol")]
+    assert [(event.outcome, event.token_source) for event in events] == [(Outcome.INVALID, "subprotocol")]
     assert events[0].token_id == ring().token_id(token)
     said = caplog.text
     assert "presented [token k" in said

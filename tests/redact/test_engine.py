@@ -121,7 +121,7 @@ def test_no_token_survives_where_it_is_named(kind: str) -> None:
         text = template.format(token)
         clean = redact_text(text)
         assert not leaked(token, clean), template
-        assert MARK.search(clean), template
+        assert MARK.search(clean) or "[password]" in clean, template
         assert redact_text(clean) == clean, template
 
 
@@ -543,7 +543,7 @@ def test_a_value_is_read_together_with_its_key() -> None:
     secret = "hunter2hunter2"
     clean = redact_value({"password": secret, "note": secret, "api_key": secret, 5: secret})
     assert clean["note"] == clean[5] == secret
-    assert MARK.fullmatch(clean["password"])
+    assert clean["password"] == "[password]"
     assert MARK.fullmatch(clean["api_key"])
 
 

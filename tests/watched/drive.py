@@ -88,7 +88,7 @@ def serve_wsgi(app: Callable[..., Any], request: Request, events: list[AuthEvent
         else:
             seen.trail.append(("end", len(events)))
     except Exception as error:
-        seen.raised = error
+        seen.raised = error.with_traceback(None)  # which would keep alive what the framework left open
     finally:
         if hasattr(body, "close"):
             body.close()
@@ -157,7 +157,7 @@ async def _serve_asgi(app: Callable[..., Any], request: Request, events: list[Au
     try:
         await app(scope, receive, send)
     except Exception as error:
-        seen.raised = error
+        seen.raised = error.with_traceback(None)  # which would keep alive what the framework left open
     seen.trail.append(("closed", len(events)))
     assert current.get() is None
     return seen

@@ -27,6 +27,7 @@ __all__ = ["SERVERS", "Client", "Server", "Verdict", "kill_rounds"]
 TESTS = Path(__file__).resolve().parent.parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "--workers=2", "--bind=127.0.0.1:{port}", "--access-logfile=-"]
 UVICORN = [sys.executable, "-m", "uvicorn", "--workers=2", "--host=127.0.0.1", "--port={port}", "--factory"]
+UVICORN += ["--timeout-worker-healthcheck=60"]  # a busy machine is no reason to kill workers: that is our part
 SERVERS: dict[str, list[str]] = {
     "gunicorn-flask": [*GUNICORN, "--threads=4", "watched.flask_stack:build()"],
     "gunicorn-django": [*GUNICORN, "watched.django_stack:wsgi()"],

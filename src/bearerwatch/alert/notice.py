@@ -29,7 +29,7 @@ _LISTS = {
     "countries": ("countries", "country"),
     "outcomes": ("outcomes", "outcome"),
     "token_ids": ("token_ids", "token_id", "presented_ids", "presented_id"),
-    "event_ids": ("event_ids", "event_id", "events"),
+    "event_ids": ("event_ids", "event_id"),
 }
 
 

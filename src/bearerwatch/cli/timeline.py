@@ -89,7 +89,7 @@ def _alerts(
     event_ids = {event["event_id"] for event in found}
 
     def concerns(episode: Episode) -> bool:
-        if values & set(episode.key.values()):
+        if values & set(episode.key.values()) or values & set(_strings(episode.evidence.get("token_ids"))):
             return True
         return bool(event_ids & set(_strings(episode.evidence.get("event_ids"))))
 

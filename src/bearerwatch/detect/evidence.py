@@ -19,7 +19,7 @@ _LISTS = {
     "routes": "route",
     "addresses": "client_ip",
     "token_ids": "token_id",
-    "samples": "event_id",
+    "event_ids": "event_id",
 }
 
 COLUMNS: tuple[str, ...] = ("outcome", "service", "route", "client_ip", "token_id", "event_id")
@@ -45,7 +45,7 @@ def together(evidence: dict[str, Any], seen: Iterable[Seen]) -> dict[str, Any]:
 
     Returns:
         ``events`` (how many, aggregated ones with what they stand for), ``outcomes`` (outcome to number), the lists
-        ``services``, ``routes``, ``addresses``, ``token_ids`` and ``samples`` (event ids) of at most ten each, and
+        ``services``, ``routes``, ``addresses``, ``token_ids`` and ``event_ids`` of at most ten each, and
         ``cut``, the names of the lists that could have more.
     """
     outcomes: dict[str, int] = dict(evidence.get("outcomes", {}))

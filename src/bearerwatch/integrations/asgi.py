@@ -146,10 +146,13 @@ class _Socket:
         self._challenge: str | None = None
         self._heard = False
 
-    def finish(self, code: int, *, raised: bool = False) -> None:
+    def finish(self, code: int, *, raised: bool = False, judged: int | None = None) -> None:
         """Hand over the event, once."""
         if not self._exchange.finished:
-            self._exchange.finish(code, _route(self._scope, self._root), self._challenge, raised=raised)
+            route = _route(self._scope, self._root)
+            if judged is not None and route == "":  # a router refuses what it does not know in the same way
+                judged = 404
+            self._exchange.finish(code, route, self._challenge, raised=raised, judged=judged)
 
     async def receive(self) -> Message:
         """The application's ``receive``."""
@@ -169,8 +172,11 @@ class _Socket:
             self.status = 101
             message = self._named(message)
         elif kind == "websocket.close":
-            status = self.status
-            self.finish(403 if status is None else _REFUSING_CLOSES.get(message.get("code", 1000), status))
+            status, code = self.status, message.get("code", 1000)
+            if status is None:  # the server answers 403 whatever the code: it is the token that was refused
+                self.finish(403, judged=_REFUSING_CLOSES.get(code, 401))
+            else:
+                self.finish(_REFUSING_CLOSES.get(code, status))
         elif kind == "websocket.http.response.start":
             self.status = message["status"]
             message = self._named(message)
@@ -271,14 +277,14 @@ def _unwrapped(text: str) -> str:
 
 
 def _route(scope: Scope, root: str) -> str | None:
-    """The matched route's template, with the prefix of what it is mounted under."""
+    """The matched route's template, with the prefix of what it is mounted under; empty if none matched."""
     try:
         route = scope.get("route")
         path = _by_endpoint(scope) if route is None else _path_of(route, scope)
         if path is None:
-            return None
+            return "" if "router" in scope else None
         mounted = scope.get("root_path", "")[len(root) :]
-        return f"{_template(mounted, route, scope)}{path}" if mounted else path or None
+        return f"{_template(mounted, route, scope)}{path}" if mounted else path
     except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
         _guard.swallowed("reading a route", error)
         return None

@@ -203,7 +203,7 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
 def _route(request: Any) -> str | None:
     try:
         match = request.resolver_match
-        return None if match is None else "/" + str(match.route).lstrip("^/")
+        return "" if match is None else "/" + str(match.route).lstrip("^/")
     except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
         _guard.swallowed("reading a route", error)
         return None

@@ -139,10 +139,13 @@ class _Answer:
 
 
 def _route(environ: dict[str, Any]) -> str | None:
-    """The matched rule. Werkzeug leaves its request in the environ."""
+    """The matched rule, empty if none matched. Werkzeug leaves its request in the environ."""
     try:
-        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-        return None if rule is None else str(rule.rule)
+        request = environ.get("werkzeug.request")
+        if request is None:
+            return None  # not Flask: who knows
+        rule = getattr(request, "url_rule", None)
+        return "" if rule is None else str(rule.rule)
     except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
         _guard.swallowed("reading a route", error)
         return None

@@ -7,25 +7,21 @@ word). Live tokens, which no pattern could tell, are removed by value.
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from bearerwatch import _jws
 from bearerwatch.context import live
 from bearerwatch.fingerprint import ring
 from bearerwatch.redact._accel import anchor_scanner
+from bearerwatch.redact.live import LIVE, MIN_LIVE, PASSWORD, LiveText
 from bearerwatch.redact.patterns import FORMS, Form
 
 __all__ = ["MIN_LIVE", "Span", "find", "redact_text", "redact_value"]
 
-MIN_LIVE = 12
-"""Live credentials shorter than this are not removed by value: they would wipe common words."""
-
+_PASSWORDS = ("basic", "passw")
 _MAX_DEPTH = 8
 _MAX_KEY = 64
 _ANCHORS: tuple[tuple[str, Form], ...] = tuple((anchor, form) for form in FORMS for anchor in form.anchors)
@@ -101,6 +97,7 @@ _CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "strong": _strong,
     "weak": _weak,
 }
+_live = LiveText()
 _BACK = {"paseto": 2, "stripe": 1}
 """How far before its anchor a form's token begins."""
 
@@ -114,11 +111,9 @@ def find(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
     scan = _scanner()
     found = _by_scan(text, scan) if scan is not None and text.isascii() else _by_search(text)
-    for value, kind in _live_values():
-        at = text.find(value)
-        while at >= 0:
-            found.append(Span(at, at + len(value), kind))
-            at = text.find(value, at + len(value))
+    credentials = live.values()
+    if credentials:
+        found += [Span(start, end, kind) for start, end, kind in _live.find(text, credentials)]
     return _disjoint(found) if len(found) > 1 else found
 
 
@@ -197,7 +192,9 @@ def _exact(text: str, form: Form, at: int) -> Span | None:
         end += 1  # but of an unsigned JWT the second dot is its own
     if end <= start or not _CHECKS[form.check](text, start, end):
         return None
-    return Span(start - _BACK.get(form.id, 0), end, form.id)
+    lead = text[at:start].lower()
+    kind = PASSWORD if any(word in lead for word in _PASSWORDS) else form.id
+    return Span(start - _BACK.get(form.id, 0), end, kind)
 
 
 def _disjoint(spans: list[Span]) -> list[Span]:
@@ -207,51 +204,18 @@ def _disjoint(spans: list[Span]) -> list[Span]:
     for span in spans[1:]:
         last = joined[-1]
         if span.start < last.end:
-            if span.end > last.end:
-                joined[-1] = Span(last.start, span.end, last.kind)
+            kind = PASSWORD if PASSWORD in (last.kind, span.kind) else last.kind
+            joined[-1] = Span(last.start, max(last.end, span.end), kind)
         else:
             joined.append(span)
     return joined
 
 
-_variants: dict[str, tuple[tuple[str, str], ...]] = {}
-_MAX_VARIANTS = 2048
-
-
-def _live_values() -> list[tuple[str, str]]:
-    values: list[tuple[str, str]] = []
-    for credential in live.values():
-        known = _variants.get(credential)
-        if known is None:
-            if len(_variants) >= _MAX_VARIANTS:
-                _variants.clear()
-            known = _variants[credential] = _encodings(credential)
-        values.extend(known)
-    return values
-
-
-def _encodings(credential: str) -> tuple[tuple[str, str], ...]:
-    """The spellings under which *credential* itself may turn up in a line."""
-    spelled = [credential]
-    try:
-        spelled += [quote(credential, safe=""), json.dumps(credential)[1:-1], repr(credential)[1:-1]]
-        raw = credential.encode()
-        spelled.append(repr(raw)[2:-1])
-        for shift in range(3):  # base64 of any text holding it, at each of the three alignments
-            wrapped = base64.b64encode(b"\0" * shift + raw).decode()
-            core = wrapped[(0, 2, 3)[shift] : len(wrapped) - (0 if (shift + len(raw)) % 3 == 0 else 4)]
-            if len(core) >= MIN_LIVE:
-                spelled += [core, core.replace("+", "-").replace("/", "_")]
-    except UnicodeEncodeError:  # lone surrogates: only the value itself can turn up
-        pass
-    return tuple((value, "live") for value in dict.fromkeys(spelled))
-
-
 def redact_text(text: str) -> str:
-    """*text* with each token replaced by ``[token <fingerprint>]``.
+    """*text* with each token replaced by ``[token <fingerprint>]``, and each password by ``[password]``.
 
     Doing it twice changes nothing. Tokens are told by form (:mod:`bearerwatch.redact.patterns`) and, while
-    a request is in flight, by value.
+    a request is in flight, by value: whole, encoded, or any piece of 12 characters or more.
     """
     spans = find(text)
     return _replace(text, spans) if spans else text
@@ -261,8 +225,14 @@ def _replace(text: str, spans: list[Span]) -> str:
     token_id = ring().token_id
     pieces: list[str] = []
     done = 0
-    for start, end, _ in spans:
-        pieces += (text[done:start], "[token ", token_id(text[start:end]), "]")
+    for start, end, kind in spans:
+        pieces.append(text[done:start])
+        if kind == PASSWORD:  # the fingerprint of a password would be an oracle for guessing it
+            pieces.append("[password]")
+        else:
+            found = text[start:end]
+            whole = (_live.owner(found) or found) if kind == LIVE else found
+            pieces += ("[token ", token_id(whole), "]")
         done = end
     pieces.append(text[done:])
     return "".join(pieces)
