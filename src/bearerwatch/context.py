@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bearerwatch.event import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["Decision", "RequestContext", "current", "decide", "live", "parse_traceparent", "valid_request_id"]
 
@@ -170,11 +167,6 @@ class _Live:
     def passwords(self) -> frozenset[str]:
         """Of the credentials held, those that are passwords."""
         return frozenset(tuple(self._passwords.values())) if self._passwords else frozenset()
-
-    def any_in(self, tickets: Iterable[Any], text: str) -> bool:
-        """Whether *text* holds a credential held under one of *tickets*."""
-        held = self._held
-        return any((credential := held.get(ticket)) is not None and credential in text for ticket in tickets)
 
     def values(self) -> tuple[str, ...]:
         return tuple(self._held.values()) if self._held else ()

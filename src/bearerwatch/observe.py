@@ -332,7 +332,7 @@ class Exchange:
         self._facts = facts
         self._reason: str | None = None
         self._source: str | None = None
-        self._tickets: list[object] | None = None
+        self._tickets: dict[object, str] | None = None
         self._vouched = False
         self._subject: str | None = None
         self.finished = False
@@ -378,6 +378,14 @@ class Exchange:
         """Whether a token is live because of this request."""
         return self._tickets is not None
 
+    def _holds(self, text: str) -> bool:
+        """Whether *text* has this request's own token in it: then what is remembered of it will not do."""
+        if self._tickets is not None:
+            for credential in self._tickets.values():
+                if credential in text:
+                    return True
+        return False
+
     def _credential(self) -> _Known:
         facts = self._facts
         words = facts.authorization.split(None, 1) if facts.authorization is not None else None
@@ -394,13 +402,9 @@ class Exchange:
             else:
                 known, credential = self._watch.read(None, scheme), scheme
             self._hold(credential, password=known.shown.scheme == "basic")
-            if known.shown.state == State.OTHER:
-                self._hold(scheme)
-            elif known.shown.state == State.BROKEN:  # a token in quotes is one all the same
-                self._hold(credential.strip("\"'<>[]{}"))
-            if facts.several is not None or known.shown.reason == "multiple_tokens":
-                for word in f"{credential},{facts.several}".replace(",", " ").split()[:_MAX_TOKENS]:
-                    self._hold(word)
+            if known.shown.state == State.FINE and facts.several is None and not tokens and facts.other is None:
+                return known
+            self._hold_odd(known.shown, scheme, credential)
             if facts.several is not None or tokens or facts.other is not None:
                 self._reason = "multiple_tokens"
             return known
@@ -413,11 +417,22 @@ class Exchange:
             return self._watch.read("bearer", credential)
         return _KNOWN_NOTHING
 
+    def _hold_odd(self, shown: Presented, scheme: str, credential: str) -> None:
+        """Hold whatever else in an unusual ``Authorization`` may be a token."""
+        several = self._facts.several
+        if shown.state == State.OTHER:
+            self._hold(scheme)
+        elif shown.state == State.BROKEN:  # a token in quotes is one all the same
+            self._hold(credential.strip("\"'<>[]{}"))
+        if several is not None or shown.reason == "multiple_tokens":
+            for word in f"{credential},{several}".replace(",", " ").split()[:_MAX_TOKENS]:
+                self._hold(word)
+
     def _hold(self, credential: str, *, password: bool = False) -> None:
         if MIN_LIVE <= len(credential) <= _MAX_HELD:
             if self._tickets is None:
-                self._tickets = []
-            self._tickets.append(live.add(credential, password=password))
+                self._tickets = {}
+            self._tickets[live.add(credential, password=password)] = credential
 
     def finish(
         self,
@@ -496,10 +511,7 @@ class Exchange:
             scopes = decision.scopes or scopes
         agent, method, peer = facts.user_agent, facts.method, _address(facts.peer_ip)
         if agent is not None:
-            if len(agent) > _MAX_AGENT or (self._tickets is not None and live.any_in(self._tickets, agent)):
-                agent = _bounded(agent, _MAX_AGENT)
-            else:
-                agent = _agent(agent)
+            agent = _bounded(agent, _MAX_AGENT) if len(agent) > _MAX_AGENT or self._holds(agent) else _agent(agent)
         return AuthEvent(  # by position: see the class
             _AUTH,
             self._event_id,

@@ -126,6 +126,10 @@ def close(code: int) -> dict[str, Any]:
         ([ACCEPT, close(4403)], [], True, "forbidden", 403, None),
         ([ACCEPT, close(4000)], [], True, "success", 101, None),
         ([close(1000)], [], True, "invalid", 403, None),
+        ([close(1008)], [], True, "invalid", 403, None),
+        ([close(4401)], [], True, "invalid", 403, None),
+        ([close(3003)], [], True, "forbidden", 403, None),
+        ([close(4403)], [], True, "forbidden", 403, None),
         ([close(1000)], [], False, "missing", 403, None),
         ([{"type": "websocket.close"}], [], False, "missing", 403, None),
         ([], [], True, "forbidden", 403, None),
@@ -271,9 +275,14 @@ def test_websockets_of_fastapi_have_their_routes(events: list[AuthEvent]) -> Non
     with TestClient(app) as client:
         with client.websocket_connect("/chat/rooms/blue") as socket:
             assert socket.receive_text() == "blue"
-        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/nowhere"):
-            pass
-    assert [(event.route, event.status) for event in events] == [("/chat/rooms/{room}", 101), (None, 403)]
+        for headers in ({}, {"Authorization": f"Bearer {opaque()}"}):
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect("/nowhere", headers=headers):
+                pass
+    assert [(event.route, event.status, event.outcome.value, event.reason) for event in events] == [
+        ("/chat/rooms/{room}", 101, "anonymous", None),
+        (None, 403, "anonymous", None),
+        (None, 403, "anonymous", "no_route"),
+    ]
 
 
 # -- routes --------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ CASES = {
     "success-not-needed": Case("/public", 200, "success", auth=f"Bearer {GOOD}", route="/public"),
     "anonymous": Case("/public", 200, "anonymous", route="/public"),
     "anonymous-no-route": Case("/nowhere", 404, "anonymous", route=None),
+    "anonymous-no-route-token": Case("/nowhere", 404, "anonymous", "no_route", auth=f"Bearer {GOOD}", route=None),
     "anonymous-basic": Case("/public", 200, "anonymous", auth="Basic dXNlcjpwYXNzd29yZA==", route="/public"),
     "ignored": Case("/public", 200, "anonymous", "token_ignored", auth="Bearer a b", route="/public"),
     "missing": Case("/orders/7", 401, "missing"),

@@ -109,7 +109,9 @@ async def _drained(layout: Layout, collector: Process) -> None:
 
 def _check(layout: Layout) -> None:
     with Reader(layout.state) as reader:
-        events = list(reader.query("SELECT kind, service, request_id, status, outcome, count, event_id FROM {events} AS e"))
+        events = list(
+            reader.query("SELECT kind, service, request_id, status, outcome, count, event_id FROM {events} AS e")
+        )
     books = recount(layout.client_log, events)
 
     assert (books.missing, books.duplicated, books.unexplained, books.differing) == ([], [], [], [])

@@ -67,7 +67,8 @@ class Server:
         with suppress(OSError):
             for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
                 with suppress(OSError):
-                    if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                    command = Path(f"/proc/{child}/cmdline").read_bytes()
+                    if command and b"resource_tracker" not in command:  # a dead one has none
                         found.append(int(child))
         return found
 
