@@ -24,6 +24,10 @@ def test_fifty_rounds_of_killed_workers(tmp_path: Path) -> None:
             server.stop()
     for server in servers:
         verdict = Verdict(server, seen[server.name])
+        print(  # noqa: T201 - quoted where the long runs are reported
+            f"{server.name}: {server.killed} workers killed, {len(verdict.complete)} complete, {len(verdict.cut)} cut; "
+            f"missing {len(verdict.missing)}, twice {len(verdict.twice)}, without a request {len(verdict.strangers)}"
+        )
         assert verdict.holds(), vars(verdict)
         assert server.killed == 50
         assert len(verdict.complete) > 1000
