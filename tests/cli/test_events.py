@@ -114,14 +114,17 @@ def test_hostile_values_reach_the_terminal_as_text(run: Run, story: Any) -> None
 
 
 def test_following_shows_what_arrives_until_interrupted(story: Any) -> None:
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    kept = ("PATH", "HOME", "BEARERWATCH_STATE", "BEARERWATCH_KEYS")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
     command = [sys.executable, "-m", "bearerwatch.cli", "events", "--follow", "--json", "--since", "20m"]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         watchdog = threading.Timer(15, process.kill)
         watchdog.start()
         assert process.stdout is not None
         assert process.stderr is not None
-        first = json.loads(process.stdout.readline())
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        first = json.loads(line)
         # the history was told when the session began, which may be minutes ago: this one is of now
         story.add(story.event(story.now - datetime.now(UTC), Outcome.EXPIRED))
         second = json.loads(process.stdout.readline())
