@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -127,4 +128,4 @@ def _print(found: list[dict[str, Any]], *, as_json: bool) -> None:
         for event in found:
             screen.print(event_line(event))
     if found:
-        typer.get_text_stream("stdout").flush()
+        sys.stdout.flush()
