@@ -39,7 +39,7 @@ class Kept:
 
 
 def facts(**given: Any) -> Facts:
-    blank: dict[str, Any] = dict.fromkeys(Facts._fields)
+    blank: dict[str, Any] = dict.fromkeys(Facts.__struct_fields__)
     return Facts(**(blank | {"method": "GET", "path": "/orders/7", "query": "", "peer_ip": "192.0.2.9"} | given))
 
 
@@ -380,18 +380,29 @@ def test_a_token_is_no_request_id() -> None:
 # -- what is read is remembered, but not the token -----------------------------------------------------
 
 
-def test_what_a_credential_is_is_remembered_without_it(desk: Desk) -> None:
-    token = opaque()
-    first, again = (desk.serve(authorization=f"Bearer {token}") for _ in range(2))
-    assert first.token_id == again.token_id
+@pytest.mark.parametrize("token", [opaque(), jwt()], ids=["opaque", "jwt"])
+@pytest.mark.parametrize(
+    "given", [{"authorization": "Bearer {}"}, {"query": "access_token={}"}], ids=["header", "query"]
+)
+def test_what_a_credential_is_is_remembered_without_it(desk: Desk, token: str, given: dict[str, str]) -> None:
+    filled = {name: value.format(token) for name, value in given.items()}
+    first, again = (desk.serve(**filled) for _ in range(2))
+    assert first.token_id == again.token_id == ring().token_id(token)
     assert len(desk.watch._cache) == 1
-    assert token not in repr(desk.watch._cache)
-    assert token not in repr(vars(desk.watch))
+    assert not leaked(token, repr(desk.watch._cache).encode())
+    assert not leaked(token, repr(vars(desk.watch)).encode())
+
+
+def test_a_query_token_is_not_mistaken_for_a_header(desk: Desk) -> None:
+    token = opaque()
+    desk.serve(query=f"access_token={token}")
+    event = desk.serve(401, authorization=token)
+    assert (event.token_source, event.scheme, event.outcome) == ("header", None, Outcome.MISSING)
 
 
 def test_the_memory_is_bounded(desk: Desk) -> None:
     for number in range(_MAX_KNOWN + 50):
-        desk.watch.read("bearer", f"token number {number:010}")
+        desk.watch.header(f"Bearer token-number-{number:010}")
         desk.watch.trusts(str(number))
     assert len(desk.watch._cache) <= _MAX_KNOWN
 

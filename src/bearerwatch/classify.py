@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from bearerwatch import _jws
 from bearerwatch.context import Decision
 from bearerwatch.event import Outcome
@@ -56,7 +58,7 @@ class State:
     FINE = 4
 
 
-class Presented(NamedTuple):
+class Presented(Struct, frozen=True, gc=False):
     """One credential as read. Everything in it comes from the sender; nothing is established."""
 
     state: int

@@ -11,6 +11,8 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
+from msgspec import Struct
+
 from bearerwatch.event import Outcome
 
 __all__ = ["Decision", "RequestContext", "current", "decide", "live", "parse_traceparent", "valid_request_id"]
@@ -46,23 +48,14 @@ class Decision:
         self.required_scopes = required_scopes
 
 
-class RequestContext:
+class RequestContext(Struct, gc=False):
     """One request: its ids, and the decision if somebody made one."""
 
-    __slots__ = ("decision", "parent_request_id", "request_id", "token_id", "trace_id")
-
-    def __init__(
-        self,
-        request_id: str,
-        trace_id: str | None = None,
-        parent_request_id: str | None = None,
-        token_id: str | None = None,
-    ) -> None:
-        self.request_id = request_id
-        self.trace_id = trace_id
-        self.parent_request_id = parent_request_id
-        self.token_id = token_id
-        self.decision: Decision | None = None
+    request_id: str
+    trace_id: str | None = None
+    parent_request_id: str | None = None
+    token_id: str | None = None
+    decision: Decision | None = None
 
 
 current: ContextVar[RequestContext | None] = ContextVar("bearerwatch_request", default=None)
@@ -150,13 +143,17 @@ class _Live:
         ticket = object()
         if password:
             self._passwords[ticket] = credential
-        if "/" in credential:
+        self.hold(ticket, credential, slashed="/" in credential)
+        return ticket
+
+    def hold(self, ticket: object, credential: str, *, slashed: bool) -> None:
+        """Hold *credential* until *ticket* is discarded; *slashed* says whether it has a slash in it."""
+        if slashed:
             self.slashed += 1
         if len(self._held) >= _MAX_LIVE:  # somebody never closes: forget the oldest
             with suppress(StopIteration, RuntimeError):  # another thread was quicker
                 self._held.pop(next(iter(self._held)), None)
         self._held[ticket] = credential
-        return ticket
 
     def discard(self, ticket: Any) -> None:
         """Let go of a credential."""

@@ -12,12 +12,15 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import blake2b
 from itertools import islice
 from os import register_at_fork, urandom
 from time import perf_counter, time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_plus
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bearerwatch import _guard
 from bearerwatch.classify import NOTHING, Presented, State, classify, present
@@ -72,7 +75,7 @@ class Receiver(Protocol):
         """Take one event."""
 
 
-class Facts(NamedTuple):
+class Facts(Struct, frozen=True, gc=False):
     """What an integration reads off a request. Strings as received; nothing is trusted."""
 
     method: str
@@ -81,28 +84,35 @@ class Facts(NamedTuple):
     peer_ip: str
     authorization: str | None
     """The first ``Authorization`` header, or all of them where the server joins them."""
-    several: str | None
+    several: str | None = None
     """Further ``Authorization`` headers, joined by commas."""
-    forwarded_for: str | None
-    forwarded: str | None
-    user_agent: str | None
-    request_id: str | None
-    traceparent: str | None
+    forwarded_for: str | None = None
+    forwarded: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
     other: tuple[str, str] | None = None
     """A token from elsewhere, as ``(source, credential)``: a websocket subprotocol, say."""
 
 
-class _Known(NamedTuple):
+class _Known(Struct, frozen=True, gc=False):
     """What one credential turned out to be, without the credential."""
 
     shown: Presented
-    token_id: str | None
-    token_id_prev: str | None
-    presented_id: str | None
-    subject_id: str | None
+    token_id: str | None = None
+    token_id_prev: str | None = None
+    presented_id: str | None = None
+    subject_id: str | None = None
+    begin: int = 0
+    """Where in its ``Authorization`` header the credential begins."""
+    end: int = 0
+    slashed: bool = False
+    """Whether the credential has a slash in it."""
+    usual: bool = False
+    """Whether the header holds one token, whole and of a usual length, and nothing else that may be one."""
 
 
-_KNOWN_NOTHING = _Known(NOTHING, None, None, None, None)
+_KNOWN_NOTHING = _Known(NOTHING)
 
 
 class Watch:
@@ -173,27 +183,56 @@ class Watch:
                 break
         return found
 
-    def read(self, scheme: str | None, credential: str) -> _Known:
-        """What *credential* is and its ids; remembered by a keyed digest, never by the credential."""
-        # a digest salted for this process: quick, and neither the cache nor a dump of it holds a token
-        digest = sha256(self._salt + f"{scheme} {credential}".encode("utf-8", "surrogatepass")).digest()
+    def header(self, authorization: str) -> _Known:
+        """What an ``Authorization`` header brings; remembered by a keyed digest, never by the credential."""
+        # salted for this process: quick, and neither what is remembered nor a dump of it holds a token
+        digest = blake2b(self._salt + authorization.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         known = self._cache.get(digest)
-        if known is None:
-            known = self._read(scheme, credential)
-            if len(self._cache) >= _MAX_KNOWN:
-                self._cache.clear()
-            self._cache[digest] = known
+        return self._remember(digest, self._split(authorization)) if known is None else known
+
+    def token(self, credential: str) -> _Known:
+        """What *credential* is, which came as a token and elsewhere than in a header."""
+        digest = blake2b(
+            self._salt + b"\xff" + credential.encode("utf-8", "surrogatepass"), digest_size=16
+        ).digest()  # no UTF-8 has it
+        known = self._cache.get(digest)
+        return self._remember(digest, self._read("bearer", credential)) if known is None else known
+
+    def _remember(self, digest: bytes, known: _Known) -> _Known:
+        if len(self._cache) >= _MAX_KNOWN:
+            self._cache.clear()
+        self._cache[digest] = known
         return known
+
+    def _split(self, authorization: str) -> _Known:
+        words = authorization.split(None, 1)
+        if not words:
+            return _KNOWN_NOTHING
+        scheme, credential = words[0], words[1].rstrip() if len(words) > 1 else ""
+        begin = len(authorization) - len(words[1] if credential else authorization.lstrip())
+        if credential or len(scheme) < MIN_LIVE:
+            known = self._read(scheme.lower()[:32], credential)
+        else:  # a token without a scheme, perhaps
+            credential, known = scheme, self._read(None, scheme)
+        return replace(
+            known,
+            begin=begin,
+            end=begin + len(credential),
+            slashed="/" in credential,
+            usual=known.shown.state == State.FINE and MIN_LIVE <= len(credential) <= _MAX_HELD,
+        )
 
     def _read(self, scheme: str | None, credential: str) -> _Known:
         shown = present(scheme, credential, carries_token=scheme in self._schemes)
         if shown.state in (State.NONE, State.OTHER) or not credential:
-            return _Known(shown, None, None, None, None)  # a password is never fingerprinted
+            return _Known(shown)  # a password is never fingerprinted
         ids = self._ring.identify(credential, shown.signing_input)
         subject = None
         if shown.subject is not None:
             subject = self.subject(shown.subject, shown.issuer)
-        cleaned = shown._replace(
+        cleaned = replace(
+            shown,
+            signing_input=None,  # most of a token
             subject=None,
             issuer=_clean(shown.issuer),
             client_id=_clean(shown.client_id),
@@ -313,11 +352,12 @@ class Exchange:
         "_facts",
         "_known",
         "_now",
+        "_others",
         "_reason",
         "_reset",
         "_source",
         "_subject",
-        "_tickets",
+        "_token",
         "_trusted_peer",
         "_vouched",
         "_watch",
@@ -332,15 +372,24 @@ class Exchange:
         self._facts = facts
         self._reason: str | None = None
         self._source: str | None = None
-        self._tickets: dict[object, str] | None = None
+        self._token: str | None = None
+        self._others: list[tuple[object, str]] | None = None
         self._vouched = False
         self._subject: str | None = None
         self.finished = False
         """Whether the event has been handed over."""
-        if facts.authorization is None and facts.other is None and not facts.query:
-            self._known = _KNOWN_NOTHING
+        authorization = facts.authorization
+        if authorization is None:
+            known = self._elsewhere(()) if facts.query or facts.other is not None else _KNOWN_NOTHING
         else:
-            self._known = self._credential()
+            known = watch.header(authorization)
+            if known.usual and not facts.query and facts.several is None and facts.other is None:
+                self._source = "header"
+                self._token = token = authorization[known.begin : known.end]
+                live.hold(self, token, slashed=known.slashed)
+            else:
+                known = self._unusual(authorization, known)
+        self._known = known
         self._event_id = request_id = new_id(int(now * 1000))
         if watch.trusting:
             self._trusted_peer = watch.trusts(facts.peer_ip)
@@ -352,10 +401,11 @@ class Exchange:
             self._trusted_peer = False
         self.request_id = request_id
         """The id this request has in its event and in the ``X-Request-ID`` of its answer."""
-        context = RequestContext(request_id, None, None, self._known.token_id)
-        if facts.traceparent is not None:
-            context.trace_id, context.parent_request_id = parse_traceparent(facts.traceparent)
-        self._context = context
+        if facts.traceparent is None:
+            self._context = context = RequestContext(request_id, None, None, known.token_id)
+        else:
+            trace_id, parent = parse_traceparent(facts.traceparent)
+            self._context = context = RequestContext(request_id, trace_id, parent, known.token_id)
         self._reset: Token[RequestContext | None] | None = current.set(context)
 
     def decide(self, decision: Decision) -> None:
@@ -376,46 +426,44 @@ class Exchange:
     @property
     def holds(self) -> bool:
         """Whether a token is live because of this request."""
-        return self._tickets is not None
+        return self._token is not None or self._others is not None
 
-    def _holds(self, text: str) -> bool:
-        """Whether *text* has this request's own token in it: then what is remembered of it will not do."""
-        if self._tickets is not None:
-            for credential in self._tickets.values():
-                if credential in text:
-                    return True
-        return False
-
-    def _credential(self) -> _Known:
+    def _unusual(self, authorization: str, known: _Known) -> _Known:
+        """An ``Authorization`` header that is odd, or is not the only place with a token."""
         facts = self._facts
-        words = facts.authorization.split(None, 1) if facts.authorization is not None else None
         tokens = _query_tokens(facts.query) if facts.query else ()
-        for token in tokens:
-            self._hold(token)
-        if facts.other is not None:
-            self._hold(facts.other[1])
-        if words:
-            scheme, credential = words[0], words[1].rstrip() if len(words) > 1 else ""
-            self._source = "header"
-            if credential or len(scheme) < MIN_LIVE:
-                known = self._watch.read(scheme.lower()[:32], credential)
-            else:
-                known, credential = self._watch.read(None, scheme), scheme
-            self._hold(credential, password=known.shown.scheme == "basic")
-            if known.shown.state == State.FINE and facts.several is None and not tokens and facts.other is None:
-                return known
-            self._hold_odd(known.shown, scheme, credential)
-            if facts.several is not None or tokens or facts.other is not None:
-                self._reason = "multiple_tokens"
-            return known
+        shown, credential = known.shown, authorization[known.begin : known.end]
+        if shown.state == State.NONE:
+            return self._elsewhere(tokens)
+        self._source = "header"
+        self._hold(credential, password=shown.scheme == "basic")
+        more = bool(tokens) or facts.several is not None or facts.other is not None
+        if shown.state != State.FINE or more:
+            self._hold_odd(shown, authorization[: known.begin].strip(), credential)
+        if more:
+            self._reason = "multiple_tokens"
+            self._hold_elsewhere(tokens)
+        return known
+
+    def _elsewhere(self, tokens: Sequence[str]) -> _Known:
+        """No token in ``Authorization``."""
+        facts = self._facts
+        tokens = tokens or (_query_tokens(facts.query) if facts.query else ())
+        self._hold_elsewhere(tokens)
         if tokens:
             self._source = "query"
             self._reason = "query_token" if len(tokens) == 1 and facts.other is None else "multiple_tokens"
-            return self._watch.read("bearer", tokens[0])
+            return self._watch.token(tokens[0])
         if facts.other is not None:
             self._source, credential = facts.other
-            return self._watch.read("bearer", credential)
+            return self._watch.token(credential)
         return _KNOWN_NOTHING
+
+    def _hold_elsewhere(self, tokens: Sequence[str]) -> None:
+        for token in tokens:
+            self._hold(token)
+        if self._facts.other is not None:
+            self._hold(self._facts.other[1])
 
     def _hold_odd(self, shown: Presented, scheme: str, credential: str) -> None:
         """Hold whatever else in an unusual ``Authorization`` may be a token."""
@@ -430,9 +478,15 @@ class Exchange:
 
     def _hold(self, credential: str, *, password: bool = False) -> None:
         if MIN_LIVE <= len(credential) <= _MAX_HELD:
-            if self._tickets is None:
-                self._tickets = {}
-            self._tickets[live.add(credential, password=password)] = credential
+            if self._others is None:
+                self._others = []
+            self._others.append((live.add(credential, password=password), credential))
+
+    def _shows(self, text: str) -> bool:
+        """Whether *text* has this request's own token in it: then what is remembered of it will not do."""
+        if self._token is not None and self._token in text:
+            return True
+        return self._others is not None and any(credential in text for _, credential in self._others)
 
     def finish(
         self,
@@ -472,9 +526,12 @@ class Exchange:
 
     def release(self) -> None:
         """The request is over: its token is no longer live."""
-        tickets, self._tickets = self._tickets, None
-        if tickets is not None:
-            for ticket in tickets:
+        if self._token is not None:
+            self._token = None
+            live.discard(self)
+        if self._others is not None:
+            others, self._others = self._others, None
+            for ticket, _ in others:
                 live.discard(ticket)
 
     def end(self) -> None:
@@ -511,7 +568,7 @@ class Exchange:
             scopes = decision.scopes or scopes
         agent, method, peer = facts.user_agent, facts.method, _address(facts.peer_ip)
         if agent is not None:
-            agent = _bounded(agent, _MAX_AGENT) if len(agent) > _MAX_AGENT or self._holds(agent) else _agent(agent)
+            agent = _bounded(agent, _MAX_AGENT) if len(agent) > _MAX_AGENT or self._shows(agent) else _agent(agent)
         return AuthEvent(  # by position: see the class
             _AUTH,
             self._event_id,

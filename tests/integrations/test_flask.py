@@ -10,7 +10,9 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 
 import flask
 import pytest
+from werkzeug.wsgi import ClosingIterator
 
+from bearerwatch.context import live
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import AuthEvent, Outcome
 from bearerwatch.flask import Bearerwatch, WatchedWsgi
@@ -173,6 +175,30 @@ def test_a_body_is_closed_once_even_if_closing_fails(events: list[AuthEvent]) ->
             serve_wsgi(watched(app), Request(headers=bearer()), events)
     assert closed == [1, 1]
     assert len(events) == 2
+
+
+class Otherwise(ClosingIterator):
+    """As Werkzeug's would be if it kept its list elsewhere."""
+
+
+@pytest.mark.parametrize("kind", [ClosingIterator, Otherwise, None])
+def test_a_token_is_live_until_its_body_is_closed(events: list[AuthEvent], kind: Any) -> None:
+    token, order = opaque(), []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Length", "1")])
+        body = [b"x"]
+        return body if kind is None else kind(body, lambda: order.append(live.values()))
+
+    environ: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+    setup_testing_defaults(environ)
+    body: Any = watched(app)(environ, lambda *args: None)
+    assert type(body) is kind or kind is not ClosingIterator  # Werkzeug's own needs no wrapping
+    assert list(body) == [b"x"]
+    assert live.values() == (token,)
+    body.close()
+    assert live.values() == ()
+    assert order == ([] if kind is None else [(token,)])  # ours comes last
 
 
 @pytest.mark.parametrize("wrapper", [FileWrapper, lambda file, size=8192: FileWrapper(file, size), None])

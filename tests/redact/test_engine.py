@@ -269,6 +269,13 @@ def test_our_own_marks_and_ids_are_left_alone() -> None:
             assert redact_text(text) == text
 
 
+@pytest.mark.parametrize("after", ["\nA=0", " x=1", "\\tretry=2", "%20a=b"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_parameter_behind_a_bare_credential_does_not_save_it(kind: str, after: str) -> None:
+    token = KINDS[kind]()
+    assert not leaked(token, redact_text(f"Authorization: {token}{after}"))
+
+
 # -- properties ----------------------------------------------------------------------------------------
 
 PROSE = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(

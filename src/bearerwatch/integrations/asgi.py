@@ -29,6 +29,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _BODILESS = frozenset({204, 304})
 _MAX_JOINED = 8192
 """Bytes kept of what came before, where a header is repeated: thousands of them cost no more than a few."""
+_LISTS = frozenset({b"x-forwarded-for", b"forwarded", b"sec-websocket-protocol"})
+"""Headers that may be repeated and mean the same joined by commas (RFC 9110 §5.3)."""
 _REFUSING_CLOSES = {1008: 401, 3000: 401, 4401: 401, 3003: 403, 4403: 403}
 """Close codes that refuse the caller: RFC 6455 §7.4.1, IANA's 3000 and 3003, and the usual private ones."""
 
@@ -51,26 +53,10 @@ class BearerwatchMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
-        if kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "websocket":
+        if kind == "websocket":
             await self._websocket(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    def _open(self, scope: Scope) -> Exchange | None:
-        if "bearerwatch" in scope:
-            return None
-        try:
-            exchange = self._watch.open(_facts(scope))
-        except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
-            _guard.swallowed("reading a request", error)
-            return None
-        scope["bearerwatch"] = exchange
-        return exchange
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = self._open(scope)
+            return
+        exchange = self._open(scope) if kind == "http" else None
         if exchange is None:
             await self.app(scope, receive, send)
             return
@@ -78,7 +64,7 @@ class BearerwatchMiddleware:
         status: int | None = None
         challenge: str | None = None
 
-        async def watched_send(message: Message) -> None:
+        def watched_send(message: Message) -> Awaitable[None]:  # no coroutine of its own: it awaits nothing
             nonlocal status, challenge
             kind = message["type"]
             if kind == "http.response.start":
@@ -92,7 +78,7 @@ class BearerwatchMiddleware:
                     exchange.finish(status, _route(scope, root), challenge)
             elif not exchange.finished and status is not None and not message.get("more_body", False):
                 exchange.finish(status, _route(scope, root), challenge)
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, watched_send)
@@ -106,6 +92,17 @@ class BearerwatchMiddleware:
             if not exchange.finished:
                 exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
             exchange.end()
+
+    def _open(self, scope: Scope) -> Exchange | None:
+        if "bearerwatch" in scope:
+            return None
+        try:
+            exchange = self._watch.open(_facts(scope))
+        except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
+            _guard.swallowed("reading a request", error)
+            return None
+        scope["bearerwatch"] = exchange
+        return exchange
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._open(scope)
@@ -211,30 +208,18 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str | N
 
 
 def _facts(scope: Scope) -> Facts:
-    authorization: bytes | None = None
-    several: bytes | None = None
-    forwarded_for: bytes | None = None
-    forwarded: bytes | None = None
-    agent = request_id = traceparent = protocol = None
-    for name, value in scope["headers"]:
-        if name == b"user-agent":
-            agent = value.decode("latin-1")
-        elif name == b"authorization":
-            if authorization is None:
-                authorization = value
-            else:
-                several = value if several is None else several[:_MAX_JOINED] + b"," + value
-        elif name == b"x-forwarded-for":
-            forwarded_for = value if forwarded_for is None else forwarded_for[-_MAX_JOINED:] + b"," + value
-        elif name == b"x-request-id":
-            request_id = value.decode("latin-1")
-        elif name == b"traceparent":
-            traceparent = value.decode("latin-1")
-        elif name == b"forwarded":
-            forwarded = value if forwarded is None else forwarded[-_MAX_JOINED:] + b"," + value
-        elif name == b"sec-websocket-protocol":
-            protocol = value.decode("latin-1") if protocol is None else f"{protocol},{value.decode('latin-1')}"
+    headers = scope["headers"]
+    if not isinstance(headers, list | tuple):
+        headers = list(headers)
+    found: dict[bytes, bytes] = dict(headers)
+    several = None
+    if len(found) != len(headers):
+        found, several = _joined(headers)
+    get = found.get
+    authorization, agent, request_id = get(b"authorization"), get(b"user-agent"), get(b"x-request-id")
+    forwarded_for, forwarded, traceparent = get(b"x-forwarded-for"), get(b"forwarded"), get(b"traceparent")
     client = scope.get("client")
+    protocol = get(b"sec-websocket-protocol") if scope["type"] == "websocket" else None
     return Facts(
         scope.get("method") or "GET",
         scope["path"],
@@ -244,11 +229,29 @@ def _facts(scope: Scope) -> Facts:
         None if several is None else several.decode("latin-1"),
         None if forwarded_for is None else forwarded_for.decode("latin-1"),
         None if forwarded is None else forwarded.decode("latin-1"),
-        agent,
-        request_id,
-        traceparent,
-        None if protocol is None or scope["type"] != "websocket" else _subprotocol(protocol),
+        None if agent is None else agent.decode("latin-1"),
+        None if request_id is None else request_id.decode("latin-1"),
+        None if traceparent is None else traceparent.decode("latin-1"),
+        None if protocol is None else _subprotocol(protocol.decode("latin-1")),
     )
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], bytes | None]:
+    """Headers of which some are repeated, and what ``Authorization`` there is besides the first."""
+    found: dict[bytes, bytes] = {}
+    several: bytes | None = None
+    for name, value in headers:
+        before = found.get(name)
+        if before is None or name not in _LISTS:
+            if before is not None and name == b"authorization":
+                several = value if several is None else several[:_MAX_JOINED] + b"," + value
+            else:
+                found[name] = value
+        elif name == b"sec-websocket-protocol":
+            found[name] = before[:_MAX_JOINED] + b"," + value
+        else:  # the nearest proxy's word stands last
+            found[name] = before[-_MAX_JOINED:] + b"," + value
+    return found, several
 
 
 _K8S = "base64url.bearer.authorization.k8s.io."

@@ -11,6 +11,7 @@ from bearerwatch.integrations._wsgi import open_environ
 
 try:
     import flask
+    from werkzeug.wsgi import ClosingIterator
 except ImportError:  # pragma: no cover - exercised in a subprocess
     raise DidNotEnable("Flask is not installed: pip install 'bearerwatch[flask]'") from None
 
@@ -72,20 +73,45 @@ class WatchedWsgi:
         if exchange is None:
             return self._app(environ, start_response)
         environ["bearerwatch.exchange"] = exchange
-        answer = _Answer(exchange, environ, start_response)
+        line = challenge = route = None
+        whole = False
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal line, challenge, route, whole
+            line, challenge, named = status, None, False
+            whole = status[:3] in _BODILESS or environ.get("REQUEST_METHOD") == "HEAD"
+            for name, value in headers:
+                size = len(name)
+                if size == 14:
+                    whole = whole or name.lower() == "content-length"
+                elif size == 16:
+                    if name.lower() == "www-authenticate":
+                        challenge = value if challenge is None else f"{challenge}, {value}"
+                elif size == 12:
+                    named = named or name.lower() == "x-request-id"
+            route = _route(environ)  # Flask takes its request out of the environ when it is done
+            if not named:
+                headers = [*headers, ("X-Request-ID", exchange.request_id)]
+            return (
+                start_response(status, headers, exc_info) if exc_info is not None else start_response(status, headers)
+            )
+
+        def finish(raised: bool = False) -> None:
+            code = int(line[:3]) if line is not None and line[:3].isdigit() else 500
+            exchange.finish(code, route, challenge, raised=raised or line is None)
+
         try:
-            body = self._app(environ, answer.start)
+            body = self._app(environ, start)
         except BaseException:
             exchange.finish(500, _route(environ), raised=True)
-            exchange.leave()
-            exchange.release()
+            exchange.end()
             raise
         exchange.leave()
-        if not answer.whole:
-            return _Streamed(body, answer)
-        answer.finish()
+        if not whole:
+            return _Streamed(body, exchange, finish)
+        finish()
         if exchange.holds and not _sendfile(body, environ):
-            return _Closing(body, exchange)
+            return _closing(body, exchange)
         exchange.release()
         return body
 
@@ -94,48 +120,6 @@ def _sendfile(body: Any, environ: dict[str, Any]) -> bool:
     """Whether *body* is the server's own file wrapper, which it knows by its class and sends by itself."""
     wrapper = environ.get("wsgi.file_wrapper")
     return isinstance(wrapper, type) and isinstance(body, wrapper)  # uWSGI's is a function
-
-
-class _Answer:
-    """What the application answered, as far as it has."""
-
-    __slots__ = ("_environ", "_start", "challenge", "exchange", "route", "status", "whole")
-
-    def __init__(self, exchange: Exchange, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
-        self.exchange = exchange
-        self.status: str | None = None
-        self.challenge: str | None = None
-        self.route: str | None = None
-        self.whole = False
-        self._environ = environ
-        self._start = start_response
-
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """The application's ``start_response``."""
-        whole = status[:3] in _BODILESS or self._environ.get("REQUEST_METHOD") == "HEAD"
-        named = False
-        challenge = None
-        for name, value in headers:
-            size = len(name)
-            if size == 14:
-                whole = whole or name.lower() == "content-length"
-            elif size == 16:
-                if name.lower() == "www-authenticate":
-                    challenge = value if challenge is None else f"{challenge}, {value}"
-            elif size == 12:
-                named = named or name.lower() == "x-request-id"
-        self.status, self.challenge, self.whole = status, challenge, whole
-        self.route = _route(self._environ)  # Flask takes its request out of the environ when it is done
-        if not named:
-            headers = [*headers, ("X-Request-ID", self.exchange.request_id)]
-        return self._start(status, headers, exc_info) if exc_info is not None else self._start(status, headers)
-
-    def finish(self, *, raised: bool = False) -> None:
-        """Hand over the event, once."""
-        if not self.exchange.finished:
-            status = self.status
-            code = int(status[:3]) if status is not None and status[:3].isdigit() else 500
-            self.exchange.finish(code, self.route, self.challenge, raised=raised or status is None)
 
 
 def _route(environ: dict[str, Any]) -> str | None:
@@ -149,6 +133,20 @@ def _route(environ: dict[str, Any]) -> str | None:
     except Exception as error:  # noqa: BLE001 - host boundary: an event without its route is still an event
         _guard.swallowed("reading a route", error)
         return None
+
+
+def _closing(body: Iterable[bytes], exchange: Exchange) -> Iterable[bytes]:
+    """*body*, which lets go of the token when the server closes it.
+
+    Werkzeug keeps a list of what it does when a body is closed. Where that is missing the body is wrapped, which
+    costs two more calls a request.
+    """
+    if type(body) is ClosingIterator:
+        actions = getattr(body, "_callbacks", None)
+        if type(actions) is list:
+            actions.append(exchange.release)
+            return body
+    return _Closing(body, exchange)
 
 
 class _Closing:
@@ -175,11 +173,12 @@ class _Closing:
 class _Streamed:
     """A body of unknown length: its event goes out before its end does."""
 
-    __slots__ = ("_answer", "_body", "_iterator")
+    __slots__ = ("_body", "_exchange", "_finish", "_iterator")
 
-    def __init__(self, body: Iterable[bytes], answer: _Answer) -> None:
+    def __init__(self, body: Iterable[bytes], exchange: Exchange, finish: Callable[[bool], None]) -> None:
         self._body = body
-        self._answer = answer
+        self._exchange = exchange
+        self._finish = finish
         self._iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -191,10 +190,10 @@ class _Streamed:
                 self._iterator = iter(self._body)
             return next(self._iterator)
         except StopIteration:
-            self._answer.finish()
+            self._finish(False)
             raise
         except BaseException:
-            self._answer.finish(raised=True)
+            self._finish(True)
             raise
 
     def close(self) -> None:
@@ -203,5 +202,5 @@ class _Streamed:
             if close is not None:
                 close()
         finally:
-            self._answer.finish()
-            self._answer.exchange.release()
+            self._finish(False)
+            self._exchange.release()

@@ -25,6 +25,8 @@ _SCHEME = (
 )
 _GAP = r"(?:\s|%20|\+|\\t){1,8}[\\\"']{0,2}"
 _ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32})"
+# A scheme and its first parameter, as Digest has them; a token may stand before such a thing as well
+_CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){_GAP}{_PARAMETER}"
 
 
 class Form(NamedTuple):
@@ -70,8 +72,8 @@ FORMS: tuple[Form, ...] = (
     _form(
         "authorization",
         "authorization",
-        rf"(?i:authorization)(?>{_SEP})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z-]{{2,15}}\s{{1,8}})?{_OURS}(?!{_PARAMETER})(?P<t>{_T68}++)"
-        rf"(?!{_GAP}(?:{_ALREADY}|{_PARAMETER}))",
+        rf"(?i:authorization)(?>{_SEP})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z-]{{2,15}}\s{{1,8}})?{_OURS}(?!{_PARAMETER}|{_CHALLENGE})"
+        rf"(?P<t>{_T68}++)(?!{_GAP}{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
     ),
