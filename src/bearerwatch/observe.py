@@ -23,7 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bearerwatch import _guard
-from bearerwatch.classify import NOTHING, Presented, State, classify, present
+from bearerwatch.classify import NOTHING, Presented, State, classify, let_in, present
 from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import ring
@@ -58,14 +58,9 @@ register_at_fork(after_in_child=_reseed)  # else two workers would draw the same
 
 def new_id(ms: int) -> str:
     """A UUIDv7 (RFC 9562 §5.7) for the Unix time *ms* in milliseconds."""
-    bits = _draw(74)
-    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 - half the time of format() on the hot path
-        ms >> 16,
-        ms & 0xFFFF,
-        bits & 0xFFF,
-        0x8000 | (bits >> 12) & 0x3FFF,
-        bits >> 26,
-    )
+    # version 7, variant 10, and 74 random bits, spelled out once: formatting them one by one takes longer
+    text = (ms << 80 | 0x7000_8000_0000_0000_0000 | _draw(76) & 0x0FFF_3FFF_FFFF_FFFF_FFFF).to_bytes(16).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Receiver(Protocol):
@@ -482,12 +477,6 @@ class Exchange:
                 self._others = []
             self._others.append((live.add(credential, password=password), credential))
 
-    def _shows(self, text: str) -> bool:
-        """Whether *text* has this request's own token in it: then what is remembered of it will not do."""
-        if self._token is not None and self._token in text:
-            return True
-        return self._others is not None and any(credential in text for _, credential in self._others)
-
     def finish(
         self,
         status: int,
@@ -543,9 +532,12 @@ class Exchange:
         facts, known, context, watch = self._facts, self._known, self._context, self._watch
         shown = known.shown
         decision = context.decision
-        outcome, reason, verified, required = classify(
-            shown, judged, challenge, decision, self._now, routed=route != ""
-        )
+        if decision is None and judged < 400:
+            outcome, reason, verified, required = let_in(shown, self._now)
+        else:
+            outcome, reason, verified, required = classify(
+                shown, judged, challenge, decision, self._now, routed=route != ""
+            )
         if self._reason is not None and (reason is None or self._reason == "multiple_tokens"):
             reason = self._reason
             if (
@@ -568,7 +560,11 @@ class Exchange:
             scopes = decision.scopes or scopes
         agent, method, peer = facts.user_agent, facts.method, _address(facts.peer_ip)
         if agent is not None:
-            agent = _bounded(agent, _MAX_AGENT) if len(agent) > _MAX_AGENT or self._shows(agent) else _agent(agent)
+            token = self._token
+            if len(agent) > _MAX_AGENT or (token is not None and token in agent) or self._others is not None:
+                agent = _bounded(agent, _MAX_AGENT)  # what is remembered of it will not do
+            else:
+                agent = _agent(agent)
         return AuthEvent(  # by position: see the class
             _AUTH,
             self._event_id,
