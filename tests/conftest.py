@@ -17,6 +17,7 @@ from bearerwatch.redact import engine
 from bearerwatch.redact import logging as redact_logging
 from bearerwatch.redact.live import LiveText
 from bearerwatch.sinks import spool
+from postgres import postgres, postgres_database, postgres_url  # noqa: F401 - fixtures for everybody
 
 # A busy machine is slow, which is no finding.
 settings.register_profile("bearerwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])

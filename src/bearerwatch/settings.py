@@ -16,8 +16,9 @@ from bearerwatch.fingerprint import state_dir
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Network", "Settings"]
+__all__ = ["DEFAULT_SPOOL_QUOTA", "Network", "Settings"]
 
+DEFAULT_SPOOL_QUOTA = 1 << 30
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ENV = {
@@ -57,7 +58,7 @@ class Settings:
     schemes: frozenset[str] = frozenset({"bearer", "token", "jwt", "dpop"})
     plain_subjects: bool = False
     redact_logs: bool = True
-    spool_quota: int = 1 << 30
+    spool_quota: int = DEFAULT_SPOOL_QUOTA
     instance: str = ""
 
     @classmethod

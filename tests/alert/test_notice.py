@@ -21,7 +21,7 @@ def test_text_says_what_who_how_much_where_and_what_to_do(notice: Make) -> None:
     said = {line.split(":", 1)[0]: line.split(":", 1)[1].strip() for line in lines if ":" in line}
     assert said["First seen"] == "2026-01-31 12:00:00Z"
     assert said["Last seen"] == "2026-01-31 12:00:12Z (after 12.5 s)"
-    assert said["Count"] == "15 hits, at most 24 in one window"
+    assert said["Count"] == "15 events at or over the threshold, at most 24 in one window"
     assert said["Services"] == "billing, shop"
     assert said["Routes"] == "/orders/{id}"
     assert said["Tokens"] == "k1a2b3c4d:" + "0" * 31 + "1"

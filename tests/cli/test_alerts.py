@@ -88,7 +88,8 @@ def test_a_beginning_of_several_is_refused(run: Run, story: Any) -> None:
 
 def test_nothing_is_said_to_be_nothing(run: Run, story: Any) -> None:
     assert run("alerts", "--since", "1m").err == "no alert since 1m\n"
-    assert run("alerts", "--level", "critical").err == "no alert fits\n"
+    assert run("alerts", "--level", "critical").err == "no alert fits since 7d\n"
+    assert "'bearerwatch rules list' names the rules" in run("alerts", "--rule", "nosuch").err
     assert "--level is one of" in run("alerts", "--level", "severe").err
 
 

@@ -98,6 +98,13 @@ def test_it_runs_as_a_module() -> None:
     assert ran.stdout.startswith("bearerwatch ")
 
 
+@pytest.mark.parametrize("group", ["key", "rules"])
+def test_a_group_alone_shows_its_help_as_it_is(run: Callable[..., Any], group: str) -> None:
+    asked, alone = run(group, "--help"), run(group)
+    assert (asked.code, alone.code, alone.out) == (0, 2, "")
+    assert alone.err.strip() == asked.out.strip()
+
+
 def test_no_arguments_show_the_help(run: Callable[..., Any]) -> None:
     ran = run()
     assert ran.code == 2

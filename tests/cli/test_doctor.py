@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_a_spool_that_is_no_folder_or_a_link(site: Any, tmp_path: Path) -> None:
     found = ids(site(spools=[tmp_path / "file", tmp_path / "link"]), "spool")
     assert "is no folder" in found["E014"]
     assert "symbolic link" in found["W014"]
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    assert "a symbolic link to no folder" in ids(site(spools=[tmp_path / "dangling"]), "spool")["E014"]
+
+
+def test_a_quota_nobody_can_read_is_told_once(site: Any) -> None:
+    here = site(env={"BEARERWATCH_SPOOL_QUOTA": "plenty"})
+    spool(here)
+    assert "BEARERWATCH_SPOOL_QUOTA" in ids(here, "settings")["E001"]
+    assert ids(here, "spool") == {}
+
+
+def test_postgresql_without_its_driver(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    found = ids(site(database="postgresql://nobody@127.0.0.1:1/none"), "state database")
+    assert list(found) == ["E090"]
+    assert "a state database on PostgreSQL needs psycopg: pip install 'bearerwatch[postgres]'" in found["E090"]
 
 
 def test_a_spool_others_may_write_to(site: Any) -> None:

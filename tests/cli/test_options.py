@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerwatch.cli._options import (
+    caller,
     config_file,
     database_url,
     duration,
@@ -63,6 +64,26 @@ def test_moments(text: str, instant: datetime) -> None:
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^--since "):
         moment(text, "--since", NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (None, None),
+        (" 203.0.113.7", "203.0.113.7"),
+        ("2001:DB8:0::7", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+    ],
+)
+def test_an_address_is_looked_for_as_events_have_it(text: str | None, address: str | None) -> None:
+    assert caller(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "203.0.113", "203.0.113.0/24", "203.0.113.7:80", "localhost"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^--ip is one IP address"):
+        caller(text)
 
 
 @given(st.text(max_size=30))

@@ -88,7 +88,7 @@ def test_a_folder_of_ones_own_adds_and_replaces(run: Run, folder: Path) -> None:
 @pytest.mark.parametrize("what", [".", "admin_probing.yml", "admin_probing.test.yml"])
 def test_a_rule_that_does_what_it_says_passes(run: Run, folder: Path, what: str) -> None:
     ran = run("rules", "test", folder / what)
-    assert (ran.code, ran.out) == (0, "✓ admin_probing  1 hits, 1 near misses\n")
+    assert (ran.code, ran.out) == (0, "✓ admin_probing  1 hit, 1 near miss\n")
     assert ran.err == "1 rules tested, all good\n"
 
 

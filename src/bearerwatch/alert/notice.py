@@ -211,7 +211,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [(label, values) for label, values in facts if values]
 
     def _counted(self) -> str:
-        said = f"{self.hits} hits" if self.hits != 1 else "1 hit"
+        said = f"{self.hits} event{'s' if self.hits != 1 else ''} at or over the threshold"
         if self.peak:
             said += f", at most {self.peak} in one window"
         return said + "".join(f", {value} {name}" for name, value in sorted(self.counts.items()))

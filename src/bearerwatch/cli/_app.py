@@ -114,11 +114,10 @@ def run(argv: Sequence[str]) -> int:
 
 def _usage(error: Any, argv: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
-    if not error.format_message():  # "no arguments" is answered with the help itself
-        if context is not None:
-            typer.echo(context.get_help(), err=True)
-        return 2
     message = error.format_message()
+    if context is not None and message in ("", context.get_help()):  # "no arguments" is answered with the help itself
+        typer.echo(context.get_help(), err=True)
+        return 2
     # What somebody typed in the wrong place may be a token.
     pieces = {piece.lstrip("-") for argument in argv for piece in (argument, *argument.split("="))}
     for piece in sorted(pieces, key=len, reverse=True):

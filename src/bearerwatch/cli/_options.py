@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +23,7 @@ __all__ = [
     "Mmdb",
     "Rules",
     "StateFolder",
+    "caller",
     "config_file",
     "database_url",
     "duration",
@@ -119,6 +121,22 @@ def moment(text: str, option: str, now: datetime) -> datetime:
             f"{option} is a length of time before now such as 15m, or a moment such as 2026-01-31T12:00:00Z"
         ) from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def caller(option: str | None) -> str | None:
+    """An IP address in the form events have it.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if option is None:
+        return None
+    try:
+        parsed = ip_address(option.strip().strip("[]"))
+    except ValueError:
+        raise ConfigurationError("--ip is one IP address, such as 203.0.113.7 or 2001:db8::7") from None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
 
 
 def state_folder(option: Path | None) -> Path:

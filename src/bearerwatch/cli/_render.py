@@ -65,6 +65,11 @@ def event_line(
     return text
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """*number* with its noun: ``1 hit``, ``3 hits``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def gap_line(length: timedelta) -> Text:
     """A pause between two events."""
     return Text(f"        ⋮  {span(length)} without a request", style="dim italic")
@@ -85,7 +90,7 @@ def alert_mark(episode: Episode) -> Text:
     text.append(f" ({_key(episode)})")
     length = span(episode.last_hit - episode.first_hit)
     state = "open" if episode.closed_at is None else "closed"
-    text.append(f"  {episode.hits} hits in {length}, {state}  [{printable(episode.id)[:12]}]", style="dim")
+    text.append(f"  {counted(episode.hits, 'hit')} in {length}, {state}  [{printable(episode.id)[:12]}]", style="dim")
     return text
 
 
@@ -99,5 +104,5 @@ def alert_line(episode: Episode) -> Text:
     text.append(f"{stamp(episode.first_hit)}  ")
     text.append(printable(episode.title), style="bold")
     text.append(f"  {_key(episode)}")
-    text.append(f"  {episode.hits} hits in {span(episode.last_hit - episode.first_hit)}", style="dim")
+    text.append(f"  {counted(episode.hits, 'hit')} in {span(episode.last_hit - episode.first_hit)}", style="dim")
     return text

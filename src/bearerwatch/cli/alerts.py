@@ -22,6 +22,7 @@ __all__ = ["app", "list_", "show"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+_KNOWN = "; 'bearerwatch rules list' names the rules"
 _LEVELS = ("informational", "low", "medium", "high", "critical")
 
 
@@ -72,7 +73,8 @@ def list_(
     for episode in found:
         screen.print(alert_line(episode))
     if not found:
-        say("no alert fits" if open_only or level or rule else f"no alert since {since}")
+        narrowed = open_only or level or rule
+        say(("no alert fits" if narrowed else "no alert") + f" since {since}" + (_KNOWN if rule else ""))
     elif len(found) == limit:
         say(f"only the newest {limit} are shown: --limit gives more")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bearerwatch.cli._find import find
-from bearerwatch.cli._options import Database, Json, StateFolder, database_url, moment, state_folder
+from bearerwatch.cli._options import Database, Json, StateFolder, caller, database_url, moment, state_folder
 from bearerwatch.cli._output import console, lines, say
 from bearerwatch.cli._tokens import token_ids
 from bearerwatch.errors import ConfigurationError
@@ -66,7 +66,7 @@ def events(
     folder = state_folder(state)
     filters: dict[str, Any] = {
         "outcome": outcome or None,
-        "client_ip": ip,
+        "client_ip": caller(ip),
         "request_id": request_id,
         "service": service,
     }

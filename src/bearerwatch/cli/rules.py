@@ -113,6 +113,7 @@ def _print(result: dict[str, Any]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from bearerwatch.alert.escape import printable  # noqa: PLC0415
+    from bearerwatch.cli._render import counted  # noqa: PLC0415
 
     screen = console()
     tests = result["tests"]
@@ -122,7 +123,9 @@ def _print(result: dict[str, Any]) -> None:
     text.append("✓ " if passed else "✗ ", style="green" if passed else "bold red")
     text.append(printable(result["rule"]), style="bold")
     if tests:
-        text.append(f"  {hits} hits, {len(tests) - hits} near misses", style="dim")
+        misses = len(tests) - hits
+        said = f"{counted(hits, 'hit')}, {counted(misses, 'near miss', 'near misses')}"
+        text.append(f"  {said}", style="dim")
     screen.print(text)
     for problem in [result["problem"], *(one["problem"] for one in tests)]:
         for line in problem.splitlines():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bearerwatch.cli._find import find
-from bearerwatch.cli._options import Database, Json, StateFolder, database_url, moment, state_folder
+from bearerwatch.cli._options import Database, Json, StateFolder, caller, database_url, moment, state_folder
 from bearerwatch.cli._output import console, row, say
 from bearerwatch.cli._tokens import token_ids
 from bearerwatch.errors import ConfigurationError
@@ -52,6 +52,7 @@ def timeline(
 
     if sum(value is not None for value in (token, ip, request_id)) != 1:
         raise ConfigurationError("say whose timeline: one of --token, --ip and --request-id")
+    ip = caller(ip)
     now = datetime.now(UTC)
     start = moment(since, "--since", now)
     end = None if until is None else moment(until, "--until", now)

@@ -54,7 +54,8 @@ class State:
             url: an SQLAlchemy URL. ``sqlite:///path`` (made with mode 0600), or ``postgresql://…``.
 
         Raises:
-            ConfigurationError: the URL is of no kind we can use. It is not repeated, for it may hold a password.
+            ConfigurationError: the URL is of no kind we can use, or its driver is not installed. It is not repeated,
+                for it may hold a password.
         """
         self._url = _checked(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
@@ -144,13 +145,18 @@ class State:
 
     def _open(self) -> Engine:
         if not self._sqlite:
-            return sa.create_engine(
-                self._url,
-                pool_pre_ping=True,
-                pool_size=4,
-                hide_parameters=True,
-                connect_args={"connect_timeout": _POSTGRES_CONNECT_SECONDS, "application_name": "bearerwatch"},
-            )
+            try:
+                return sa.create_engine(
+                    self._url,
+                    pool_pre_ping=True,
+                    pool_size=4,
+                    hide_parameters=True,
+                    connect_args={"connect_timeout": _POSTGRES_CONNECT_SECONDS, "application_name": "bearerwatch"},
+                )
+            except ImportError:
+                raise ConfigurationError(
+                    "a state database on PostgreSQL needs psycopg: pip install 'bearerwatch[postgres]'"
+                ) from None
         path = Path(str(self._url.database)).absolute()
         if not path.parent.exists():  # an existing one may be anybody's: what is ours is the file
             private_folder(path.parent)

@@ -28,7 +28,8 @@ def look(site: Site, report: Report) -> str:
             finding(
                 "W061",
                 "Alerts go to the console alone: nobody is told who does not look there.",
-                "Set BEARERWATCH_APPRISE_URLS or BEARERWATCH_WEBHOOK_URL, or name channels with --config.",
+                "Set BEARERWATCH_APPRISE_URLS or BEARERWATCH_WEBHOOK_URL, or name channels in a file for --config; if "
+                "the collector has such a file, give it to doctor too.",
             )
         )
     return ", ".join(names)

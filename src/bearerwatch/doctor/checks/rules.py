@@ -24,4 +24,6 @@ def look(site: Site, report: Report) -> str:
     except ConfigurationError as caught:
         report(finding("E051", f"{caught}", "Name a folder that exists with --rules or BEARERWATCH_RULES."))
         return "the collector would not start with these rules"
-    return f"{len(rules)} rules" + (f", with those of {site.rules}" if site.rules else "")
+    return f"{len(rules)} rule{'s' if len(rules) != 1 else ''}" + (
+        f", with those of {site.rules}" if site.rules else ""
+    )

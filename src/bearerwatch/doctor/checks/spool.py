@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bearerwatch.doctor.model import Report, Site, finding
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.settings import Settings
+from bearerwatch.settings import DEFAULT_SPOOL_QUOTA, Settings
 
 __all__ = ["NAME", "ORDER", "look"]
 
@@ -32,8 +32,9 @@ def look(site: Site, report: Report) -> str:
                 )
             )
             continue
-        if not stat.S_ISDIR(folder.stat().st_mode):
-            report(finding("E014", f"The spool {folder} is no folder.", "Remove what is in its place."))
+        if not folder.is_dir():
+            what = "a symbolic link to no folder" if stat.S_ISLNK(found.st_mode) else "no folder"
+            report(finding("E014", f"The spool {folder} is {what}.", "Remove what is in its place."))
             continue
         if stat.S_ISLNK(found.st_mode):
             report(
@@ -44,27 +45,22 @@ def look(site: Site, report: Report) -> str:
                 )
             )
         waiting += _spool_folder(folder, report)
-    quota = (
-        Settings.from_env(site.env, state_dir=site.state).spool_quota
-        if site.env.get("BEARERWATCH_SPOOL_QUOTA")
-        else 1 << 30
-    )
-    if waiting > quota // 2:
+    if waiting > _quota(site) // 2:
         report(
             finding(
                 "W017",
-                f"{waiting >> 20} MiB wait in the spool, more than half of what a service may keep there.",
+                f"The spool holds {waiting >> 20} MiB, more than half of what a service may keep there.",
                 "Start the collector or see why it lags; past the quota, like events are aggregated.",
             )
         )
-    return f"{', '.join(map(str, folders))}: {waiting} bytes waiting"
+    return f"{', '.join(map(str, folders))}: {waiting} bytes in segments not yet removed"
 
 
 def _quota(site: Site) -> int:
     try:
-        return Settings.from_env(site.env).spool_quota
+        return Settings.from_env(site.env, state_dir=site.state).spool_quota
     except ConfigurationError:
-        return Settings().spool_quota  # the check of the settings has said so
+        return DEFAULT_SPOOL_QUOTA  # the check of the settings has said so
 
 
 def _spool_folder(folder: Path, report: Report) -> int:
