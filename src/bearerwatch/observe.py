@@ -6,7 +6,6 @@ hands exactly one event to the sinks, however often and from wherever it is fini
 
 from __future__ import annotations
 
-import ipaddress
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bearerwatch import _guard
+from bearerwatch.callers import Callers, canonical
 from bearerwatch.classify import NOTHING, Presented, State, classify, let_in, present
 from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
 from bearerwatch.event import AuthEvent, Kind, Outcome
@@ -32,7 +32,7 @@ from bearerwatch.redact.engine import MIN_LIVE, redact_text
 if TYPE_CHECKING:
     from contextvars import Token
 
-    from bearerwatch.settings import Network, Settings
+    from bearerwatch.settings import Settings
 
 __all__ = ["Exchange", "Facts", "Receiver", "Watch", "new_id"]
 
@@ -126,10 +126,7 @@ class Watch:
         self._plain = settings.plain_subjects
         self.service = self.settings.service
         self.instance = self.settings.instance
-        self._trusted = settings.trusted_proxies
-        self.trusting = bool(settings.trusted_proxies)
-        """Whether any proxy's word is taken at all."""
-        self._trusts: dict[str, bool] = {}
+        self.callers = Callers(settings.trusted_proxies)
         self._cache: dict[bytes, _Known] = {}
         self._salt = urandom(32)
         _watches.append(self)
@@ -145,38 +142,6 @@ class Watch:
                 send(event)
             except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of a sink
                 _guard.swallowed("a sink", error)
-
-    def trusts(self, address: str) -> bool:
-        """Whether *address* is a proxy whose forwarding headers are believed."""
-        if not self._trusted:
-            return False
-        known = self._trusts.get(address)
-        if known is None:
-            if len(self._trusts) >= _MAX_KNOWN:
-                self._trusts.clear()
-            known = self._trusts[address] = _inside(address, self._trusted)
-        return known
-
-    def client_of(self, facts: Facts) -> str | None:
-        """The caller's address as trusted proxies, read from the right, tell it; for a trusted peer only.
-
-        The de-facto ``X-Forwarded-For``, and ``Forwarded: for=`` (RFC 7239 §5.2) where that is missing: nearly
-        every proxy writes the former alone and hands on whatever the caller put into the latter. The nearest
-        address that is no trusted proxy is the caller; everything left of it is the caller's own word.
-        """
-        found = _address(facts.peer_ip)
-        if facts.forwarded_for:
-            chain = facts.forwarded_for.split(",")
-        else:
-            chain = _forwarded(facts.forwarded) if facts.forwarded else []
-        for entry in reversed(chain[-64:]):
-            address = _address(entry.strip())
-            if address is None:
-                return found  # unreadable: nothing left of it can be believed
-            found = address
-            if not self.trusts(address):
-                break
-        return found
 
     def header(self, authorization: str) -> _Known:
         """What an ``Authorization`` header brings; remembered by a keyed digest, never by the credential."""
@@ -262,47 +227,6 @@ def _clean(value: str | None) -> str | None:
     return None if value is None else redact_text(value)
 
 
-def _inside(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed.version == network.version and parsed in network for network in networks)
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str) -> str | None:
-    """An IP address in its canonical form, or ``None``: ports and brackets are taken off."""
-    if not text or len(text) > 64:
-        return None
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        parsed = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(parsed)
-
-
-def _forwarded(header: str) -> list[str]:
-    """The ``for=`` identifiers of a ``Forwarded`` header (RFC 7239 §4), one an element."""
-    found: list[str] = []
-    for element in header[-8192:].split(","):
-        value = ""
-        for pair in element.split(";"):
-            name, _, given = pair.strip().partition("=")
-            if name.lower() == "for":
-                value = given.strip('"')
-        found.append(value)
-    return found
-
-
 def _bounded(text: str, limit: int) -> str:
     """*text* redacted and cut to *limit*, so that no piece of a token stays at the cut."""
     if len(text) > _MAX_READ:
@@ -386,8 +310,8 @@ class Exchange:
                 known = self._unusual(authorization, known)
         self._known = known
         self._event_id = request_id = new_id(int(now * 1000))
-        if watch.trusting:
-            self._trusted_peer = watch.trusts(facts.peer_ip)
+        if watch.callers.trusting:
+            self._trusted_peer = watch.callers.trusts(facts.peer_ip)
             if self._trusted_peer:
                 given = valid_request_id(facts.request_id)
                 if given is not None and redact_text(given) == given:  # a proxy hands on what a caller puts there
@@ -558,7 +482,7 @@ class Exchange:
                 subject_id = watch.subject(decision.subject, shown.issuer)
             client_id = decision.client_id or client_id
             scopes = decision.scopes or scopes
-        agent, method, peer = facts.user_agent, facts.method, _address(facts.peer_ip)
+        agent, method, peer = facts.user_agent, facts.method, canonical(facts.peer_ip)
         if agent is not None:
             token = self._token
             if len(agent) > _MAX_AGENT or (token is not None and token in agent) or self._others is not None:
@@ -593,7 +517,7 @@ class Exchange:
             scopes,
             required,
             shown.expires_at,
-            watch.client_of(facts) if self._trusted_peer else peer,
+            watch.callers.behind(facts.peer_ip, facts.forwarded_for, facts.forwarded) if self._trusted_peer else peer,
             peer,
             agent,
             None,  # country, city, lat, lon and asn are the collector's

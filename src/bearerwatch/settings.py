@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bearerwatch.callers import Network
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEFAULT_SPOOL_QUOTA", "Network", "Settings"]
+__all__ = ["DEFAULT_SPOOL_QUOTA", "Settings"]
 
 DEFAULT_SPOOL_QUOTA = 1 << 30
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ENV = {
     "service": "BEARERWATCH_SERVICE",

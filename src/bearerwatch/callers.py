@@ -1,0 +1,97 @@
+"""Who called: the peer, or the address that trusted proxies vouch for. Sans-IO."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+__all__ = ["Callers", "Network", "canonical"]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_MAX_KNOWN = 4096
+_MAX_CHAIN = 64
+_MAX_READ = 8192
+
+
+class Callers:
+    """Tells callers apart behind proxies.
+
+    Args:
+        trusted: networks of the proxies whose forwarding headers are believed; by default nobody's are.
+    """
+
+    def __init__(self, trusted: tuple[Network, ...]) -> None:
+        self._trusted = trusted
+        self.trusting = bool(trusted)
+        """Whether any proxy's word is taken at all."""
+        self._known: dict[str, bool] = {}
+
+    def trusts(self, address: str) -> bool:
+        """Whether *address* is a proxy whose forwarding headers are believed."""
+        if not self._trusted:
+            return False
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            known = self._known[address] = _inside(address, self._trusted)
+        return known
+
+    def behind(self, peer: str, forwarded_for: str | None, forwarded: str | None) -> str | None:
+        """The caller's address as trusted proxies, read from the right, tell it; for a trusted peer only.
+
+        The de-facto ``X-Forwarded-For``, and ``Forwarded: for=`` (RFC 7239 §5.2) where that is missing: nearly
+        every proxy writes the former alone and hands on whatever the caller put into the latter. The nearest
+        address that is no trusted proxy is the caller; everything left of it is the caller's own word.
+        """
+        found = canonical(peer)
+        chain = forwarded_for.split(",") if forwarded_for else _elements(forwarded or "")
+        for entry in reversed(chain[-_MAX_CHAIN:]):
+            address = canonical(entry.strip())
+            if address is None:
+                return found  # unreadable: nothing left of it can be believed
+            found = address
+            if not self.trusts(address):
+                break
+        return found
+
+
+@lru_cache(maxsize=_MAX_KNOWN)
+def canonical(text: str) -> str | None:
+    """An IP address in its canonical form, or ``None``: ports and brackets are taken off."""
+    if not text or len(text) > 64:
+        return None
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
+
+
+def _inside(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed.version == network.version and parsed in network for network in networks)
+
+
+def _elements(header: str) -> list[str]:
+    """The ``for=`` identifiers of a ``Forwarded`` header (RFC 7239 §4), one an element."""
+    found: list[str] = []
+    for element in header[-_MAX_READ:].split(","):
+        value = ""
+        for pair in element.split(";"):
+            name, _, given = pair.strip().partition("=")
+            if name.lower() == "for":
+                value = given.strip('"')
+        found.append(value)
+    return found
