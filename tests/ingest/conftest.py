@@ -12,9 +12,11 @@ import pytest
 
 import fakes
 from bearerwatch.event import AuthEvent, Kind, Outcome
+from bearerwatch.ingest import segment as segment_module
 from bearerwatch.ingest.complaints import Complaints
 from bearerwatch.observe import new_id
 from bearerwatch.store.state import State, default_url
+from ingest.followed import Spool
 
 NOW = datetime(2026, 11, 21, 10, 11, 12, 123456, tzinfo=UTC)
 
@@ -88,3 +90,11 @@ def said() -> Said:
 def jwt() -> str:
     """Looks like a JWT and was never issued by anybody."""
     return fakes.jwt()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, state: State, said: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
+    monkeypatch.setattr(segment_module, "_PROBE_EVERY", 0.0)  # ask for the lock at every poll: tests do not wait
+    made = Spool(tmp_path / "spool", state, said)
+    yield made
+    made.close()
