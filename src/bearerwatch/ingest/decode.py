@@ -77,6 +77,7 @@ _TEXTS = (
     ("user_agent", _medium),
     ("detail", cleaner(4_096, remember=256)),
 )
+_PLACE = ("country", "city", "lat", "lon", "asn")
 _WHAT_TO_DO = {
     "schema_version": "schema_version must be 1",
     "kind": "kind must be auth, leak, heartbeat or audit",
@@ -214,15 +215,15 @@ class Decoder:
             changes["ts"] = ts.astimezone(UTC)
         for name, clean in _TEXTS:
             text = getattr(event, name)
-            if text is not None:
-                changes[name] = clean(text)
+            if text is not None and (cleaned := clean(text)) != text:
+                changes[name] = cleaned
         if event.request_id is not None and not _PLAIN_ID(event.request_id):
             changes["request_id"] = _short(event.request_id)
         if event.expires_at is not None and not 0 <= event.expires_at < _MAX_NUMERIC_DATE:
             changes["expires_at"] = None
         if event.service is None:
             changes["service"] = _short(raw.source.partition(":")[2])
-        return msgspec.structs.replace(event, **changes)
+        return msgspec.structs.replace(event, **changes) if changes else event
 
     def _located(self, event: _Wire) -> dict[str, Any]:
         """Canonical addresses and their place. What a client says about its whereabouts is not believed.
@@ -230,11 +231,12 @@ class Decoder:
         Raises:
             ValueError: an address is none.
         """
-        changes: dict[str, Any] = {"country": None, "city": None, "lat": None, "lon": None, "asn": None}
-        if event.peer_ip is not None:
-            changes["peer_ip"] = _address(event.peer_ip)
+        changes: dict[str, Any] = {name: None for name in _PLACE if getattr(event, name) is not None}
+        if event.peer_ip is not None and (peer := _address(event.peer_ip)) != event.peer_ip:
+            changes["peer_ip"] = peer
         if event.client_ip is not None:
-            changes["client_ip"] = client = _address(event.client_ip)
+            if (client := _address(event.client_ip)) != event.client_ip:
+                changes["client_ip"] = client
             if self._geo is not None:
                 changes.update(self._geo(client)._asdict())
         return changes
