@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from bearerwatch.ingest.lines import RawLine
 from bearerwatch.store import offsets
-from bearerwatch.store.state import State
+from bearerwatch.store.state import State, StateBusy
 
 __all__ = ["Answer", "Batch", "Conflict", "Intake", "IntakeBusy"]
 
@@ -172,12 +172,17 @@ class Intake:
         """Batches to decode, about *limit_lines* lines of them, without what was taken before.
 
         Raises:
-            StateBusy: it could not be found out what was taken before; the batch is still in the queue.
+            StateBusy: it could not be found out what of the first was taken before; all are still in the queue.
         """
         batches: list[Batch] = []
         while limit_lines > 0 and self._queue:
             batch = self._queue[0]
-            expected = self._expected(batch)
+            try:
+                expected = self._expected(batch)
+            except StateBusy:
+                if not batches:
+                    raise
+                break  # those before it are taken already: were they not handed out, their events would be lost
             with self._lock:
                 self._queue.popleft()
             limit_lines -= len(batch.lines) + 1
