@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -219,20 +220,62 @@ class TestHostileFolders:
 
     def test_a_folder_we_may_not_write(self, spool: Spool, said: object, monkeypatch: pytest.MonkeyPatch) -> None:
         """What cannot be deleted is neither read again nor tried to be deleted at every tick."""
-        tried: list[object] = []
-
-        def denied(
-            path: object, **_: object
-        ) -> None:  # root may delete anywhere: the kernel's word is put in its mouth
-            tried.append(path)
-            raise PermissionError(13, "Permission denied")
-
         path = spool.segment("a", b"one\n")
         with monkeypatch.context() as patch:
-            patch.setattr("bearerwatch.ingest.tail.os.unlink", denied)
+            tried = undeletable(patch, "a")
             assert [spool.round() for _ in range(5)] == [[b"one"], [], [], [], []]
         assert tried == ["a.jsonl"]
-        assert "cannot be deleted: Permission denied" in said.text
+        assert "cannot be deleted: Permission denied; make the folder writable" in said.text
         spool.restart()
         assert spool.round() == []
         assert not path.exists()
+
+    def test_what_cannot_be_deleted_leaves_room_to_read(
+        self, spool: Spool, said: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A spool mounted read-only: new segments are read for as long as they come, none of them twice."""
+        monkeypatch.setattr("bearerwatch.ingest.tail._MAX_OPEN", 8)
+        undeletable(monkeypatch, "a", number=errno.EROFS)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for number in range(40):
+            spool.segment(f"a{number}", b"%d\n" % number)
+            assert spool.round() == [b"%d" % number]
+        assert spool.round() == []
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 8
+        assert "mount it writable" in said.text
+
+    def test_one_folder_we_may_not_write_is_no_matter_to_the_others(
+        self, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = spool.segment("a", b"one\n", service="sealed")
+        undeletable(monkeypatch, "a")
+        assert spool.round() == [b"one"]
+        gone = spool.segment("b", b"two\n", service="shop")
+        assert spool.round() == [b"two"]
+        assert (kept.exists(), gone.exists()) == (True, False)
+
+    def test_it_is_tried_again_after_a_while(self, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bearerwatch.ingest.tail._UNLINK_EVERY", 0.05)
+        path = spool.segment("a", b"one\n")
+        with monkeypatch.context() as patch:
+            undeletable(patch, "a")
+            assert spool.round() == [b"one"]
+        assert spool.until_gone(path) == []
+
+
+def undeletable(patch: pytest.MonkeyPatch, prefix: str, *, number: int = errno.EACCES) -> list[str]:
+    """Files that begin with *prefix* cannot be deleted; returns those that were tried.
+
+    Root may delete anywhere: the kernel's word is put in its mouth.
+    """
+    tried: list[str] = []
+    real = os.unlink
+
+    def unlink(path: str, *, dir_fd: int | None = None) -> None:
+        if path.startswith(prefix):
+            tried.append(path)
+            raise OSError(number, os.strerror(number))
+        real(path, dir_fd=dir_fd)
+
+    patch.setattr("bearerwatch.ingest.tail.os.unlink", unlink)
+    return tried

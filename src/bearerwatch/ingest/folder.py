@@ -39,6 +39,8 @@ class ServiceFolder:
         self.segments: dict[str, Segment] = {}
         self.refused: dict[str, tuple[int, int]] = {}
         """Names not read, with the inode and change time they were refused for: when mended, they are read."""
+        self.kept_until = 0.0
+        """Until when, on the monotonic clock, nothing is deleted here, because it could not be just now."""
         self._complain = complain
         self._listed = -1
 

@@ -51,6 +51,7 @@ class Segment:
         "committed",
         "fd",
         "identity",
+        "kept",
         "key",
         "mtime",
         "name",
@@ -72,6 +73,8 @@ class Segment:
         self.identity = (0, 0)
         self.sealed = False
         self.shrunk = False
+        self.kept = False
+        """Whether it was done with once and could not be deleted: there is no hurry to look at it again."""
         self.key = b""
         """Time stamp of the last line handed out, as written: who is furthest behind is read first."""
         self._scanned = 0  # how far an over-long line has been searched for its end

@@ -6,7 +6,9 @@ its end, and all of that is durably committed.
 
 from __future__ import annotations
 
+import errno
 import heapq
+import itertools
 import os
 import time
 from collections import Counter
@@ -73,7 +75,6 @@ class SpoolTail:
         self._parted: dict[tuple[str, str], int] = {}
         self._open = 0
         self._lost = 0
-        self._unlink_failed_at = -_UNLINK_EVERY
 
     def poll(self, limit_bytes: int = 4 << 20, limit_lines: int = 5_000) -> list[RawLine]:
         """New complete lines: at most *limit_lines*, from about *limit_bytes* read.
@@ -231,7 +232,7 @@ class SpoolTail:
             queue += [
                 (0, segment.key, name, segment.name)
                 for segment in service.segments.values()
-                if segment.waiting or segment.probe_due(now)
+                if segment.waiting or (segment.probe_due(now) and not (segment.kept and now < service.kept_until))
             ]
         heapq.heapify(queue)
         turns: Counter[str] = Counter()
@@ -300,12 +301,15 @@ class SpoolTail:
         return True
 
     def _make_room(self) -> bool:
-        """Close a file of which there is nothing to do just now."""
-        for segment in self._segments():
-            if segment.fd >= 0 and not segment.waiting and not segment.sealed and segment.committed == segment.offset:
-                self._shut(segment)
-                return True
-        return False
+        """Close files of which there is nothing to do just now: several at once, for looking for them takes time.
+
+        Sealed ones too: if their folder cannot be entered, or not be written, they would never be closed.
+        """
+        idle = (s for s in self._segments() if s.fd >= 0 and not s.waiting and s.committed == s.offset)
+        found = list(itertools.islice(idle, max(1, _MAX_OPEN // 4)))
+        for segment in found:
+            self._shut(segment)
+        return bool(found)
 
     def _shut(self, segment: Segment) -> None:
         if segment.fd >= 0:
@@ -319,8 +323,11 @@ class SpoolTail:
         for name, folder in folders.items():
             service = self._services[name]
             for segment in [segment for segment in service.segments.values() if segment.done]:
-                if self._finished(segment) and self._unlinked(folder, segment):
-                    self._shut(segment)
+                if not self._finished(segment):
+                    continue
+                segment.kept = not self._unlinked(folder, service, segment)
+                self._shut(segment)  # a descriptor for each file that is kept would leave none to read with
+                if not segment.kept:
                     del service.segments[segment.name]
                     key = segment.source, segment.name
                     self._forget.add(key)
@@ -336,8 +343,8 @@ class SpoolTail:
             return False
         return segment.done
 
-    def _unlinked(self, folder: int, segment: Segment) -> bool:
-        if time.monotonic() - self._unlink_failed_at < _UNLINK_EVERY:
+    def _unlinked(self, folder: int, service: ServiceFolder, segment: Segment) -> bool:
+        if time.monotonic() < service.kept_until:
             return False
         try:
             status = os.stat(segment.name, dir_fd=folder, follow_symlinks=False)
@@ -346,11 +353,12 @@ class SpoolTail:
         except FileNotFoundError:
             pass
         except OSError as error:
-            self._unlink_failed_at = time.monotonic()
+            service.kept_until = time.monotonic() + _UNLINK_EVERY
+            what = "mount it" if error.errno == errno.EROFS else "make the folder"
             self._complain(
                 f"undeletable {segment.source}",
                 f"{shown(segment.source)}: {shown(segment.name)} is done with but cannot be deleted: {error.strerror}; "
-                "make the folder writable for the collector",
+                f"{what} writable for the collector, or the disk will fill up. What comes is read all the same",
             )
             return False
         return True
