@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,6 +227,51 @@ class TestEnds:
             assert offsets.load(conn) == {("spool:away", "b.jsonl"): 7}
         spool.segment("b", b"before\nnew\n", service="away")
         assert spool.round() == [b"new"]
+
+    def test_a_folder_that_cannot_be_listed_at_the_start(self, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A disk that reports an error, or a folder one may list and not enter: nothing is counted twice for it."""
+        writer = spool.writer("a", b"one\n")
+        assert spool.round() == [b"one"]
+        spool.restart()
+
+        def failing(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("bearerwatch.ingest.folder.ServiceFolder._found", failing)
+            assert spool.round() == []
+        os.write(writer, b"two\n")
+        assert spool.round() == [b"two"]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    def test_a_file_that_is_refused_for_a_while(self, spool: Spool, said: Any) -> None:
+        """Given to a stranger and back, while the collector was down or while it ran: nothing is counted twice."""
+        path = spool.segment("a")
+        writer = spool.writer("a", b"one\n")
+        assert spool.round() == [b"one"]
+        spool.tail.close()
+        os.chown(path, 4321, 4321)
+        spool.restart()
+        assert spool.round() == []
+        assert "belongs to user 4321" in said.text
+        os.chown(path, 0, 0)
+        os.write(writer, b"two\n")
+        assert spool.round() == [b"two"]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    def test_a_file_that_is_refused_when_opened_again(self, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bearerwatch.ingest.tail._MAX_OPEN", 1)
+        path = spool.segment("a")
+        writer = spool.writer("a", b"one\n")
+        assert spool.round() == [b"one"]
+        spool.writer("b", b"other\n")
+        assert b"other" in spool.round()  # a is closed for it
+        os.chown(path, 4321, 4321)
+        for _ in range(3):
+            assert spool.round() == []
+        os.chown(path, 0, 0)
+        os.write(writer, b"two\n")
+        assert spool.round() + spool.round() == [b"two"]
 
     def test_a_writer_that_appends_before_it_ends(self, spool: Spool) -> None:
         """What is written between our last look and the writer's end is not deleted with the file."""

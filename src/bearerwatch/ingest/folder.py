@@ -44,6 +44,11 @@ class ServiceFolder:
         self._complain = complain
         self._listed = -1
 
+    @property
+    def listed(self) -> bool:
+        """Whether the folder has ever been listed to its end."""
+        return self._listed >= 0
+
     def enter(self, root: int, name: str) -> int | None:
         """Open the folder inside the spool *root*; ``None``, said to the operator, if it may not be read."""
         try:

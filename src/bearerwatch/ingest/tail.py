@@ -192,12 +192,7 @@ class SpoolTail:
 
     def _missing(self, segment: Segment) -> None:
         """The file is gone, and not by us. Its offset is kept: a disk may have been unmounted and comes back."""
-        self._shut(segment)
-        key = segment.source, segment.name
-        if self._known is not None:
-            self._known[key] = segment.offset
-        if segment.offset != segment.committed:
-            self._parted[key] = segment.offset
+        self._part(segment)
         if segment.unread > 0:
             self._lost += 1
             self._complain(
@@ -206,9 +201,22 @@ class SpoolTail:
                 "leave deleting to the collector",
             )
 
+    def _part(self, segment: Segment) -> None:
+        """It is not followed any more; should it come back, it is read on from where it was."""
+        self._shut(segment)
+        key = segment.source, segment.name
+        if self._known is not None:
+            self._known[key] = segment.offset
+        if segment.offset != segment.committed:
+            self._parted[key] = segment.offset
+
     def _forget_left_over(self, folders: Iterable[str]) -> None:
-        """Only in folders that are there: a disk that is not mounted yet has none."""
-        present = {self._services[name].source: self._services[name].segments for name in folders}
+        """Only in folders that were listed: a disk that is not mounted yet, or that fails just now, has none.
+
+        A file that is refused is there all the same: once mended it is read on from where it was.
+        """
+        services = [self._services[name] for name in folders]
+        present = {s.source: s.segments.keys() | s.refused.keys() for s in services if s.listed}
         known = self._known or {}
         gone = [(source, name) for source, name in known if source in present and name not in present[source]]
         self._forget.update(gone)
@@ -293,6 +301,7 @@ class SpoolTail:
             return False
         except SegmentRefused as refusal:
             service.refuse(segment.name, refusal.status, str(refusal))
+            self._part(segment)
             return False
         except OSError as error:
             self._trouble(segment.source, segment.name, error)
