@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import stat
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -156,8 +157,15 @@ class TestExcerpts:
     )
     @pytest.mark.parametrize(
         "make",
-        [lambda: secrets.token_hex(20), lambda: secrets.token_urlsafe(32), lambda: secrets.token_hex(6)],
-        ids=["hex", "opaque", "short"],
+        [
+            lambda: secrets.token_hex(20),
+            lambda: secrets.token_urlsafe(32),
+            lambda: secrets.token_hex(6),
+            lambda: str(uuid.uuid4()),
+            lambda: str(secrets.randbelow(9 * 10**18) + 10**18),
+            lambda: str(secrets.randbelow(9 * 10**11) + 10**11),
+        ],
+        ids=["hex", "opaque", "short", "uuid", "number", "short number"],
     )
     def test_no_token_whatever_its_form(self, wrap: Callable[[str], str], make: Callable[[], str]) -> None:
         """Opaque tokens have no form to tell them by: every long word that is not ours goes."""
@@ -179,6 +187,14 @@ class TestExcerpts:
             assert part in excerpt
         assert "r" * 12 not in excerpt
         assert "[20 characters]" in excerpt
+
+    @pytest.mark.parametrize("between", ['":"', '": "', '" :  "'])
+    def test_only_an_event_id_is_shown_as_it_is(self, between: str) -> None:
+        """A UUID anywhere else may be a session or a token."""
+        event_id, token = str(uuid.uuid4()), str(uuid.uuid4())
+        excerpt = safe_excerpt(f'{{"event_id{between}{event_id}", "presented_id{between}{token}"}}'.encode())
+        assert event_id in excerpt
+        assert not leaks(token, excerpt)
 
     def test_length(self) -> None:
         assert len(safe_excerpt(b"ab " * 100_000)) <= 2_048

@@ -30,10 +30,11 @@ _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 # Also what JSON and percent escapes are made of, so that an escaped token is one word too.
 _WORD = re.compile(r"[A-Za-z0-9._~+/=%\\-]{12,}")
 _KNOWN = frozenset((*AuthEvent.__struct_fields__, "schema_version", *Kind, *Outcome, *REASONS, "application/json"))
-_SHAPES = re.compile(
-    r"(?:\d{4}-\d\d-\d\dT\d\d|\d\d\.\d{1,6}Z|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\d{1,19})\Z"
+_INSTANT = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d|\d\d\.\d{1,6}Z)\Z")
+# Many an opaque token is a UUID or a long number: either is kept only where it is known to be something else.
+_OURS = re.compile(
+    r'k[0-9a-f]{8}:[0-9a-f]{32}(?![0-9A-Za-z])|"event_id"\s*:\s*"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"'
 )
-_OURS = re.compile(r"k[0-9a-f]{8}:[0-9a-f]{32}(?![0-9A-Za-z])")
 
 
 def safe_excerpt(line: bytes) -> str:
@@ -53,7 +54,7 @@ def safe_excerpt(line: bytes) -> str:
 
 def _mask(word: re.Match[str]) -> str:
     text = word[0]
-    return text if text in _KNOWN or _SHAPES.match(text) else f"[{len(text)} characters]"
+    return text if text in _KNOWN or _INSTANT.match(text) else f"[{len(text)} characters]"
 
 
 class Quarantine:
