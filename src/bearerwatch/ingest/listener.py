@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import threading
@@ -9,11 +10,13 @@ import time
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bearerwatch.errors import ConfigurationError
 
 __all__ = ["Listener", "is_loopback"]
 
+_HEAD_SECONDS = 10.0
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
@@ -26,6 +29,48 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+class _Protocol(H11Protocol):
+    """HTTP that gives each connection so many seconds for a request's head, the first as well as the next.
+
+    uvicorn waits for ever for the first one, and for any that comes byte by byte: a hundred connections that keep
+    silent would take all the places there are, without a key.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Wait no longer once a request is under way."""
+        super().handle_events()
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # at first
+            self._head_came()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next one; what the client still sends of this one's body does not prolong that."""
+        self._expect_head()
+        super().on_response_complete()
+
+    def _expect_head(self) -> None:
+        self._head_came()
+        if not self.transport.is_closing():
+            # abort: to close would wait for a client that does not read its answer
+            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 class Listener:
@@ -58,7 +103,7 @@ class Listener:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
