@@ -137,6 +137,28 @@ class TestBusy:
             pytest.fail("began a transaction with nobody")
         assert "geheim" not in str(caught.value)
 
+    def test_a_postgresql_that_is_no_longer_the_primary(
+        self, postgres_url: str, opened: Callable[[str], State]
+    ) -> None:
+        """After a failover the open connections take no writes; the next try finds one that does."""
+        opened(postgres_url)
+        with closing(State(postgres_url)) as state:  # has one connection, which is used again and again
+            with state.begin() as tx:
+                tx.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+            with pytest.raises(StateBusy, match="takes no writes"), state.begin() as tx:
+                offsets.save(tx, {("spool:a", "s"): 7})
+            with state.begin() as tx:
+                offsets.save(tx, {("spool:a", "s"): 8})
+            with state.read() as conn:
+                assert offsets.load(conn) == {("spool:a", "s"): 8}
+
+    def test_a_postgresql_whose_disk_fails(self, postgres_url: str, opened: Callable[[str], State]) -> None:
+        state = opened(postgres_url)
+        for transaction in (state.begin, state.read):
+            with pytest.raises(StateBusy, match="error of its disk.*58030"), transaction() as conn:
+                conn.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '58030'; END $$")
+
     def test_a_read_only_database(self, folder: Path, sqlite: State) -> None:
         with sqlite.begin() as tx:
             tx.exec_driver_sql("PRAGMA query_only = ON")

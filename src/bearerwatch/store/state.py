@@ -22,6 +22,7 @@ _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _BUSY_SECONDS = 1.0
 _POSTGRES_CONNECT_SECONDS = 5
 _WRITE = "bearerwatch_write"
+_READ_ONLY = "25006"
 
 # SQLite result codes (https://sqlite.org/rescode.html) that mean "not now": the low byte of the extended code.
 _NOT_NOW = {
@@ -121,7 +122,11 @@ class State:
         Raises:
             StateBusy: the database is locked, full or out of reach; nothing was changed.
         """
-        with self._translated(), self._engine.connect().execution_options(**{_WRITE: True}) as tx, tx.begin():
+        with (
+            self._translated(writing=True),
+            self._engine.connect().execution_options(**{_WRITE: True}) as tx,
+            tx.begin(),
+        ):
             if not self._sqlite:
                 tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(_BUSY_SECONDS * 1000)}ms'")
             yield tx
@@ -171,11 +176,18 @@ class State:
         return engine
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
             advice = self._not_now(error)
+            if advice is None and writing and _sqlstate(error) == _READ_ONLY:
+                # After a failover: the connections are to what was the primary. New ones may find the new one.
+                self._engine.dispose()
+                advice = (
+                    f"PostgreSQL at {self._where} takes no writes: it is a standby, or was made read-only;"
+                    " point the URL at the primary"
+                )
             if advice is None:
                 raise
             raise StateBusy(f"the state database cannot be used just now: {advice}") from error
@@ -188,13 +200,19 @@ class State:
                 return None
             advice = _NOT_NOW.get(code & 0xFF)
             return None if advice is None else advice.format(where=self._url.database)
-        where = f"{self._url.host or 'the local socket'}, database {self._url.database}"
+        where = self._where
         if error.connection_invalidated or (isinstance(error, OperationalError) and not _sqlstate(error)):
             return f"PostgreSQL does not answer at {where}: check that it runs and that the password is right"
         # 40: rolled back for concurrency, 53: out of disk, memory or connections, 55: locked, 57: shutting down.
         if _sqlstate(error)[:2] in {"08", "40", "53", "55", "57"}:
             return f"PostgreSQL at {where} is busy, full or shutting down (SQLSTATE {_sqlstate(error)})"
+        if _sqlstate(error)[:2] == "58":
+            return f"PostgreSQL at {where} reports an error of its disk (SQLSTATE {_sqlstate(error)}): see its log"
         return None
+
+    @property
+    def _where(self) -> str:
+        return f"{self._url.host or 'the local socket'}, database {self._url.database}"
 
 
 def _sqlstate(error: DBAPIError) -> str:
