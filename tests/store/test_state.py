@@ -159,6 +159,22 @@ class TestBusy:
             with pytest.raises(StateBusy, match="error of its disk.*58030"), transaction() as conn:
                 conn.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '58030'; END $$")
 
+    def test_a_postgresql_that_vanishes_is_noticed_soon(self, postgres_url: str) -> None:
+        """The system is told to give a silent connection up, unless the URL says otherwise."""
+
+        def parameters(url: str) -> dict[str, str]:
+            with closing(State(url)) as state, state.read() as conn:
+                return conn.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+
+        found = parameters(postgres_url)
+        silence = int(found["keepalives_idle"]) + int(found["keepalives_interval"]) * int(found["keepalives_count"])
+        assert found["keepalives"] == "1"
+        assert silence <= 20
+        assert found["tcp_user_timeout"] == "15000"
+        chosen = parameters(postgres_url + "&keepalives_idle=99&connect_timeout=3&application_name=mine")
+        assert (chosen["keepalives_idle"], chosen["connect_timeout"]) == ("99", "3")
+        assert (chosen["application_name"], chosen["tcp_user_timeout"]) == ("mine", "15000")
+
     def test_a_read_only_database(self, folder: Path, sqlite: State) -> None:
         with sqlite.begin() as tx:
             tx.exec_driver_sql("PRAGMA query_only = ON")

@@ -20,7 +20,17 @@ __all__ = ["State", "StateBusy", "default_url"]
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _BUSY_SECONDS = 1.0
-_POSTGRES_CONNECT_SECONDS = 5
+# A server that vanishes without a word (its host lost power, a cable is out) is noticed after some 20 s; TCP's own
+# patience is a quarter of an hour. Names: https://www.postgresql.org/docs/current/libpq-connect.html
+_POSTGRES = {
+    "application_name": "bearerwatch",
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,  # ms
+}
 _WRITE = "bearerwatch_write"
 _READ_ONLY = "25006"
 
@@ -156,7 +166,7 @@ class State:
                     pool_pre_ping=True,
                     pool_size=4,
                     hide_parameters=True,
-                    connect_args={"connect_timeout": _POSTGRES_CONNECT_SECONDS, "application_name": "bearerwatch"},
+                    connect_args={name: value for name, value in _POSTGRES.items() if name not in self._url.query},
                 )
             except ImportError:
                 raise ConfigurationError(
