@@ -48,6 +48,8 @@ class World:
     all keys share two counters."""
     wait: float
     """Seconds that extending an open episode may wait."""
+    pauses: float = 0
+    """Share of ticks before which nothing was read for a while: episodes are closed, and events come late."""
 
 
 @contextmanager
@@ -131,6 +133,10 @@ def _run(world: World, rnd: random.Random, pending: list[tuple[datetime, AuthEve
         size = rnd.randint(0, world.per_tick)
         taken, pending = pending[:size], pending[size:]
         now = max([now + timedelta(seconds=rnd.choice([0.25, 0.25, 5])), *(at for at, _ in taken)])
+        if rnd.random() < world.pauses:
+            for _ in range(rnd.randint(1, 4)):
+                now += timedelta(seconds=rnd.choice([5, 20]))
+                heard += box.again(now)
         heard += box.tick([e for _, e in taken], now)
         unsure += [e for _, e in taken]
         if rnd.random() < 0.1:
@@ -204,6 +210,7 @@ worlds = st.builds(
     per_tick=st.sampled_from([1, 8, 40]),
     tight=st.integers(0, 2),
     wait=st.sampled_from([0, 0.9, 30]),
+    pauses=st.sampled_from([0, 0.1, 0.5]),
 )
 some = settings(
     deadline=None,

@@ -7,7 +7,7 @@ late hit changes is listed with :meth:`EpisodeBook.absorb`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -25,6 +25,7 @@ Place = tuple[str, int, Key]
 """Rule, version and key."""
 
 _SAY_EXTENDED = timedelta(seconds=1)
+_PAUSE = timedelta(seconds=10)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,15 +43,19 @@ Happened = tuple[Transition, Episode]
 """A change whose episode is not copied yet."""
 
 
-def episode_id(rule: Rule, key: Key, first_hit: int) -> str:
-    """32 hex characters of SHA-256 over rule, version, key and the first hit at opening (µs)."""
-    text = msgspec.json.encode([rule.name, rule.version, key, first_hit])
+def episode_id(rule: Rule, key: Key, first_hit: int, continues: Sequence[str] = ()) -> str:
+    """32 hex characters of SHA-256 over rule, version, key and the first hit at opening (µs).
+
+    An episode that goes on where others were closed may begin at the very hit that named one of them. So the ids it
+    *continues* are part of its own; as each of them is continued but once, no two episodes share an id.
+    """
+    text = msgspec.json.encode([rule.name, rule.version, key, first_hit, *([continues] if continues else ())])
     return hashlib.sha256(text).hexdigest()[:32]
 
 
-def _opened(rule: Rule, key: Key, island: Island, now: datetime) -> Episode:
+def _opened(rule: Rule, key: Key, island: Island, now: datetime, continues: Sequence[str]) -> Episode:
     return Episode(
-        id=episode_id(rule, key, island.first),
+        id=episode_id(rule, key, island.first, continues),
         rule=rule.name,
         rule_version=rule.version,
         title=rule.title,
@@ -60,7 +65,7 @@ def _opened(rule: Rule, key: Key, island: Island, now: datetime) -> Episode:
         last_hit=instant(island.last),
         opened_at=now,
         peak=island.peak,
-        hits=island.hits,
+        hits=0 if continues else island.hits,
         evidence={},
     )
 
@@ -85,6 +90,8 @@ class EpisodeBook:
         self._closed: dict[str, tuple[Place, Episode]] = {}
         self._wake: datetime | None = None
         """No episode ends before; None if that is not known."""
+        self._read_until: datetime | None = None
+        """Events are read up to there, as far as is known; None if nobody says, which counts as up to now."""
         self.dirty: dict[str, Episode] = {}
         """Episodes not saved as they are now, by id."""
         self.forgotten: dict[str, datetime] = {}
@@ -150,7 +157,8 @@ class EpisodeBook:
         """Open an episode for each island, extend those it touches, or merge those it bridges.
 
         An open episode is preferred to a closed one, then the one opened first. A closed episode extends without
-        being said, and stays closed.
+        being said, and stays closed, unless the hits show that it had not come to its end: then a new one is opened,
+        which the closed ones become part of.
 
         Args:
             rule: whose hits they are.
@@ -185,21 +193,24 @@ class EpisodeBook:
     ) -> tuple[Episode, list[Episode], list[Happened]]:
         """The episode *island* is in now, those that were merged into it, and what happened."""
         touched = self._near(rule, key, island.first, island.last)
-        if not touched:
-            episode = _opened(rule, key, island, now)
+        touched.sort(key=lambda e: (e.closed_at is not None, e.opened_at, e.first_hit, e.id))
+        happened: list[Happened] = []
+        if not touched or self._goes_on(rule, island, touched, now):
+            episode = _opened(rule, key, island, now, [e.id for e in touched])
+            others, touched = touched, [episode, *touched]
             self._live.setdefault((rule.name, rule.version, key), []).append(episode)
             self.dirty[episode.id] = episode
             self._now_open(episode, heard)
-            return episode, [], [("opened", episode)]
-        first, last = instant(island.first), instant(island.last)
-        touched.sort(key=lambda e: (e.closed_at is not None, e.opened_at, e.first_hit, e.id))
-        episode, others = touched[0], touched[1:]
+            happened.append(("opened", episode))
+            if not others:
+                return episode, [], happened
+        else:
+            episode, others = touched[0], touched[1:]
         was = episode.first_hit, episode.last_hit, episode.peak, episode.hits
-        episode.first_hit = min(first, *(e.first_hit for e in touched))
-        episode.last_hit = max(last, *(e.last_hit for e in touched))
+        episode.first_hit = min(instant(island.first), *(e.first_hit for e in touched))
+        episode.last_hit = max(instant(island.last), *(e.last_hit for e in touched))
         episode.peak = max(island.peak, *(e.peak for e in touched))
         episode.hits = sum(e.hits for e in touched) + island.fresh
-        happened: list[Happened] = []
         for other in others:
             self._supersede(other, episode)
             happened.append(("merged", other))
@@ -212,6 +223,21 @@ class EpisodeBook:
                 happened.append(("extended", episode))
         return episode, others, happened
 
+    def _goes_on(self, rule: Rule, island: Island, touched: Sequence[Episode], now: datetime) -> bool:
+        """Whether *island* is of an attack that was told to be over and is not.
+
+        While nothing is read (a full disk, a database away, a sender out of reach) every episode falls quiet and is
+        closed. If its later hits only extended the closed one, an attack that goes on would be told by nobody. So a
+        new episode opens when an open one with this last hit would not be over by the clock yet; or when there is a
+        hit from after the closing, for a sender that is late all the time never has hits as new as that. Other late
+        hits belong to what was told and is over. One whose hits come within the allowed lateness finds its episode
+        open: it is told once.
+        """
+        closed = [e.closed_at for e in touched if e.closed_at is not None]
+        if len(closed) < len(touched):
+            return False
+        return micros(now) <= island.last + self._quiet(rule) or micros(max(closed)) < island.last
+
     def _supersede(self, other: Episode, by: Episode) -> None:
         other.superseded_by = by.id
         by.evidence = joined(by.evidence, other.evidence)
@@ -221,7 +247,10 @@ class EpisodeBook:
         self.dirty[other.id] = other
 
     def close(self, now: datetime) -> list[Happened]:
-        """Close what has been quiet for its window and the allowed lateness, by the clock and by arrival."""
+        """Close what has been quiet for its window and the allowed lateness, by the clock and by arrival.
+
+        What has not been read is not quiet: only time up to the latest :meth:`read_up_to` counts.
+        """
         happened: list[Happened] = []
         for episode in self.quiet(now):
             episode.closed_at = now
@@ -231,8 +260,18 @@ class EpisodeBook:
             happened.append(("closed", episode))
         return happened
 
+    def read_up_to(self, until: datetime) -> None:
+        """Take note that what was sent until then has been read; after a pause every open episode has its time again.
+
+        For who could not send meanwhile tries again some time later; it is the same after a restart.
+        """
+        if self._read_until is not None and until - self._read_until > _PAUSE:
+            self._seen = {name: max(seen, until) for name, seen in self._seen.items()}
+        self._read_until = until
+
     def quiet(self, now: datetime) -> list[Episode]:
         """The open episodes that :meth:`close` would close."""
+        now = now if self._read_until is None else min(now, self._read_until)
         if self._wake is not None and now <= self._wake:
             return []
         ends = {e.id: self._ends(e) for e in self._open.values()}
@@ -242,8 +281,11 @@ class EpisodeBook:
 
     def _ends(self, episode: Episode) -> datetime:
         rule = self._rules.get(episode.rule)
-        quiet = (rule.window * SECOND if rule is not None else 0) + self._lateness // timedelta(microseconds=1)
-        return instant(micros(max(episode.last_hit, self._seen[episode.id])) + quiet)
+        return instant(micros(max(episode.last_hit, self._seen[episode.id])) + self._quiet(rule))
+
+    def _quiet(self, rule: Rule | None) -> int:
+        """How long (µs) an episode of *rule* must have no hit to be over."""
+        return (rule.window * SECOND if rule is not None else 0) + self._lateness // timedelta(microseconds=1)
 
     def _now_open(self, episode: Episode, heard: datetime) -> None:
         self._open[episode.id] = episode

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from bearerwatch.detect.book import Change, EpisodeBook
 from bearerwatch.detect.evaluation import Evaluation
 from bearerwatch.detect.ir import Rule
+from bearerwatch.detect.islands import SECOND, instant, micros
 from bearerwatch.detect.warmup import newest_event
 from bearerwatch.store import episodes
 from bearerwatch.store.episodes import Episode
@@ -77,6 +78,18 @@ class Detector:
         if newest is not None:
             with self._room():
                 self._evaluation.warm_up(newest, now)
+
+    def read_up_to(self, now: datetime, *, behind: float = 0.0) -> None:
+        """Say that events are being read, so that silence means something. Without a call it always does.
+
+        From the first call on, no episode is closed for being quiet since the latest one: it may well go on in what
+        waits to be read.
+
+        Args:
+            now: the collector's clock, aware.
+            behind: how many seconds the source furthest behind has yet to catch up.
+        """
+        self._book.read_up_to(instant(micros(now.astimezone(UTC)) - int(behind * SECOND)))
 
     def tick(self, now: datetime) -> list[Change]:
         """Evaluate table ``batch`` and close quiet episodes. Without a new batch it only closes.

@@ -213,6 +213,7 @@ class Collector:
         try:
             if not last and self._may_read():
                 more = pipeline.read(now, _LINES)
+                self._detector.read_up_to(now, behind=pipeline.lag if more else 0.0)
             if self._blocked is None or last or time.monotonic() >= self._retry_at or pipeline.stuck:
                 pipeline.advance(now)
                 self._commit_if_due(now, last=last)
