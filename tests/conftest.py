@@ -47,6 +47,7 @@ def own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         django.forget_watch()
     live._held.clear()
     live._passwords.clear()
+    live.fresh.clear()
     live.slashed = 0
     engine._live = LiveText()
     redact_logging._culprits.clear()

@@ -125,13 +125,18 @@ def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
 class _Live:
     """Credentials of the requests in flight. Every operation is one atomic dict operation: no lock."""
 
-    __slots__ = ("_held", "_passwords", "slashed")
+    __slots__ = ("_held", "_passwords", "fresh", "slashed")
 
     def __init__(self) -> None:
         self._held: dict[object, str] = {}
         self._passwords: dict[object, str] = {}
+        self.fresh: dict[object, str] = {}
+        """Those held that nobody has looked for yet."""
         self.slashed = 0
         """How many credentials with a slash in them have been held so far: only those span path segments."""
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
 
     def add(self, credential: str, *, password: bool = False) -> object:
         """Hold *credential* until :meth:`discard` is called with what this returns.
@@ -152,12 +157,13 @@ class _Live:
             self.slashed += 1
         if len(self._held) >= _MAX_LIVE:  # somebody never closes: forget the oldest
             with suppress(StopIteration, RuntimeError):  # another thread was quicker
-                self._held.pop(next(iter(self._held)), None)
-        self._held[ticket] = credential
+                self.discard(next(iter(self._held)))
+        self._held[ticket] = self.fresh[ticket] = credential
 
     def discard(self, ticket: Any) -> None:
         """Let go of a credential."""
         self._held.pop(ticket, None)
+        self.fresh.pop(ticket, None)
         if self._passwords:
             self._passwords.pop(ticket, None)
 

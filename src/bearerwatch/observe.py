@@ -305,7 +305,7 @@ class Exchange:
             if known.usual and not facts.query and facts.several is None and facts.other is None:
                 self._source = "header"
                 self._token = token = authorization[known.begin : known.end]
-                live.hold(self, token, slashed=known.slashed)
+                live.hold(id(self), token, slashed=known.slashed)  # not by itself: see __del__
             else:
                 known = self._unusual(authorization, known)
         self._known = known
@@ -441,11 +441,21 @@ class Exchange:
         """The request is over: its token is no longer live."""
         if self._token is not None:
             self._token = None
-            live.discard(self)
+            live.discard(id(self))
         if self._others is not None:
             others, self._others = self._others, None
             for ticket, _ in others:
                 live.discard(ticket)
+
+    def __del__(self) -> None:
+        """An exchange that nobody refers to any more lets go by itself.
+
+        So a token lives as long as anybody could still log it: an exception's traceback refers to the exchange, and
+        the server prints it after us; and what is never closed, because a client left at a bad moment, is not held
+        for ever.
+        """
+        if self._token is not None or self._others is not None:
+            self.release()
 
     def end(self) -> None:
         """The request is over and no longer current."""

@@ -73,10 +73,8 @@ def connect(
         finally:
             assert current.get() is None
 
-    try:
-        asyncio.run(main())
-    finally:
-        assert live.values() == ()
+    asyncio.run(main())
+    assert live.values() == ()
     return sent
 
 

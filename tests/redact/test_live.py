@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bearerwatch.context import live
 from bearerwatch.fingerprint import fingerprint
 from bearerwatch.redact import redact_text
+from bearerwatch.redact.live import _MOST, LiveText
 from fakes import jwt
 
 
@@ -89,3 +94,133 @@ def test_a_password_in_flight_has_no_fingerprint_wherever_it_turns_up():
 
     assert clean == "checking [password] and [password]"
     assert live.passwords() == frozenset()
+
+
+# -- many, and for long --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many():
+    """Two thousand live tokens, opaque ones and JWTs."""
+    held = [secrets.token_urlsafe(33) if number % 2 else jwt() for number in range(2_000)]
+    tickets = [live.add(token) for token in held]
+    yield held
+    for ticket in tickets:
+        live.discard(ticket)
+
+
+def test_the_oldest_of_thousands_is_still_known_in_pieces(many):
+    for token in (many[0], many[1], many[1_000], many[-1], many[-2]):
+        piece = token[-20:]
+        assert redact_text(f"seen {piece} here") == f"seen [token {fingerprint(token)}] here"
+        assert redact_text(f"seen {token} here") == f"seen [token {fingerprint(token)}] here"
+
+
+def test_a_thousand_cost_what_ten_do(many):
+    """By operations, not by the clock: each text is looked through once."""
+    text = LiveText()
+    list(text.find("learn them"))
+    line = "GET /api/organizations/12/memberships 200 0.012s 203.0.113.7 python-httpx/0.28.1"
+    looked = [0]
+
+    class Counting(dict):
+        def keys(self):
+            looked[0] += 1
+            return super().keys()
+
+    text._grams = Counting(text._grams)
+    assert list(text.find(line)) == []
+    assert looked[0] == 1
+
+
+def test_what_is_over_is_forgotten_before_it_fills_the_memory():
+    text = LiveText()
+    for _ in range(400):
+        token = secrets.token_urlsafe(3_000)  # 4,000 characters
+        ticket = live.add(token)
+        assert [span[:2] for span in text.find(f"x {token} y")] != []
+        live.discard(ticket)
+    assert len(text._known) * 4_000 <= _MOST
+    assert len(text._grams) < _MOST // 2
+
+
+def test_what_lives_is_never_forgotten_however_much_comes_and_goes():
+    token = secrets.token_urlsafe(33)
+    ticket = live.add(token)
+    redact_text("learn it")
+    for _ in range(200):
+        live.discard(passing := live.add(secrets.token_urlsafe(6_000)))
+        redact_text("and that")
+        live.discard(passing)
+    for _ in range(200):
+        passing = live.add(secrets.token_urlsafe(6_000))
+        redact_text("and that")
+        live.discard(passing)
+
+    clean = redact_text(f"seen {token[11:30]} here")
+    live.discard(ticket)
+
+    assert clean == f"seen [token {fingerprint(token)}] here"
+
+
+def test_who_never_logs_keeps_nothing():
+    for _ in range(1_000):
+        live.discard(live.add(secrets.token_urlsafe(33)))
+    assert not live
+    assert live.fresh == {}
+
+
+def test_a_secret_of_any_characters_is_found_whole():
+    secret = "correct horse, battery \N{SNOWMAN} staple"
+    ticket = live.add(secret)
+
+    clean = redact_text(f"got {secret}!")
+    live.discard(ticket)
+
+    assert clean == f"got [token {fingerprint(secret)}]!"
+
+
+def test_threads_that_come_and_go_hide_no_token():
+    """Whoever looks while another learns waits until that is done."""
+    failed: list[str] = []
+
+    def work():
+        for _ in range(300):
+            token = secrets.token_urlsafe(33)
+            ticket = live.add(token)
+            clean = redact_text(f"seen {token} and {token[5:25]}")
+            if token[5:17] in clean:
+                failed.append(clean)
+            live.discard(ticket)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+TOKENS = st.lists(st.text("abAB01-_.", min_size=12, max_size=60), min_size=1, max_size=4)
+
+
+@given(TOKENS, st.data())
+def test_every_window_of_twelve_and_nothing_else_is_found(tokens, data):
+    """Against an oracle that looks at every window of every token, in pieces cut anywhere."""
+    pieces = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        token = data.draw(st.sampled_from(tokens))
+        start = data.draw(st.integers(0, len(token) - 1))
+        pieces.append(token[start : start + data.draw(st.integers(1, 60))])
+        pieces.append(data.draw(st.text("abAB01 /:", max_size=14)))
+    text = "".join(pieces)
+    windows = {token[at : at + 12] for token in tokens for at in range(len(token) - 11)}
+    wanted = {at + i for at in range(len(text) - 11) if text[at : at + 12] in windows for i in range(12)}
+    tickets = [live.add(token) for token in tokens]
+    try:
+        found = {at for start, end, _ in LiveText().find(text) for at in range(start, end)}
+    finally:
+        for ticket in tickets:
+            live.discard(ticket)
+    runs = {at for run in re.finditer(r"[A-Za-z0-9._~+/=%-]{12,}", text) for at in range(*run.span())}
+    assert found & runs == wanted & runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from bearerwatch.context import current, live
 from bearerwatch.event import AuthEvent
 
-__all__ = ["Request", "Seen", "serve_asgi", "serve_wsgi"]
+__all__ = ["Request", "Seen", "nothing_held", "serve_asgi", "serve_wsgi"]
 
 
 @dataclass
@@ -88,20 +89,35 @@ def serve_wsgi(app: Callable[..., Any], request: Request, events: list[AuthEvent
         else:
             seen.trail.append(("end", len(events)))
     except Exception as error:
-        seen.raised = error.with_traceback(None)  # which would keep alive what the framework left open
+        seen.raised = _bare(error)
     finally:
         if hasattr(body, "close"):
             body.close()
         seen.trail.append(("closed", len(events)))
-    assert current.get() is None
-    assert live.values() == ()
+    if seen.raised is not None:
+        environ.clear()  # as a server is done with it
+    nothing_held()
     return seen
+
+
+def _bare(error: BaseException) -> BaseException:
+    """*error* without the tracebacks that would keep alive what the framework left open."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
+
+
+def nothing_held() -> None:
+    """Fail if a request that is over has left anything behind. What raised is forgotten when its traceback is."""
+    assert current.get() is None
+    if live.values():
+        gc.collect()
+    assert live.values() == ()
 
 
 def serve_asgi(app: Callable[..., Any], request: Request, events: list[AuthEvent]) -> Seen:
     """Serve as the ASGI specification has it; nothing of ours may be left afterwards."""
     seen = asyncio.run(_serve_asgi(app, request, events))
-    assert live.values() == ()
+    nothing_held()
     return seen
 
 
@@ -157,7 +173,7 @@ async def _serve_asgi(app: Callable[..., Any], request: Request, events: list[Au
     try:
         await app(scope, receive, send)
     except Exception as error:
-        seen.raised = error.with_traceback(None)  # which would keep alive what the framework left open
+        seen.raised = _bare(error)
     seen.trail.append(("closed", len(events)))
     assert current.get() is None
     return seen

@@ -27,6 +27,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODILESS = frozenset({204, 304})
+_BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
+"""Messages that may end an answer; the others are extensions' and end none."""
 _MAX_JOINED = 8192
 """Bytes kept of what came before, where a header is repeated: thousands of them cost no more than a few."""
 _LISTS = frozenset({b"x-forwarded-for", b"forwarded", b"sec-websocket-protocol"})
@@ -76,7 +78,9 @@ class BearerwatchMiddleware:
                 message = {**message, "headers": headers}
                 if whole or status in _BODILESS or scope["method"] == "HEAD":
                     exchange.finish(status, _route(scope, root), challenge)
-            elif not exchange.finished and status is not None and not message.get("more_body", False):
+            elif (
+                not exchange.finished and kind in _BODIES and status is not None and not message.get("more_body", False)
+            ):
                 exchange.finish(status, _route(scope, root), challenge)
             return send(message)
 
@@ -87,11 +91,11 @@ class BearerwatchMiddleware:
                 exchange.finish(499, _route(scope, root))
             else:
                 exchange.finish(status or 500, _route(scope, root), challenge, raised=True)
+            exchange.leave()  # the token stays live until the traceback, which somebody will log, is gone
             raise
-        finally:
-            if not exchange.finished:
-                exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
-            exchange.end()
+        if not exchange.finished:
+            exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
+        exchange.end()
 
     def _open(self, scope: Scope) -> Exchange | None:
         if "bearerwatch" in scope:
@@ -117,10 +121,10 @@ class BearerwatchMiddleware:
                 socket.finish(socket.status or 499)
             else:
                 socket.finish(500, raised=True)
+            exchange.leave()  # as above
             raise
-        finally:
-            socket.finish(socket.status or 403)
-            exchange.end()
+        socket.finish(socket.status or 403)
+        exchange.end()
 
 
 class _Socket:
@@ -209,8 +213,8 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str | N
 
 def _facts(scope: Scope) -> Facts:
     headers = scope["headers"]
-    if not isinstance(headers, list | tuple):
-        headers = list(headers)
+    if not isinstance(headers, list | tuple):  # perhaps an iterator, which is read but once
+        headers = scope["headers"] = list(headers)
     found: dict[bytes, bytes] = dict(headers)
     several = None
     if len(found) != len(headers):
@@ -242,8 +246,8 @@ def _joined(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes],
     several: bytes | None = None
     for name, value in headers:
         before = found.get(name)
-        if before is None or name not in _LISTS:
-            if before is not None and name == b"authorization":
+        if not before or name not in _LISTS:
+            if before and name == b"authorization":
                 several = value if several is None else several[:_MAX_JOINED] + b"," + value
             else:
                 found[name] = value

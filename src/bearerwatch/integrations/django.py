@@ -105,8 +105,7 @@ class Middleware:
 def _raised(exchange: Exchange, request: Any, error: BaseException) -> None:
     gone = isinstance(error, CancelledError)  # Django cancels an async view whose client has left
     exchange.finish(499 if gone else 500, _route(request), raised=True)
-    exchange.leave()
-    exchange.release()
+    exchange.leave()  # the token stays live until the traceback, which somebody will log, is gone
 
 
 def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
@@ -137,7 +136,6 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
     except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
         _guard.swallowed("reading an answer", error)
         exchange.finish(getattr(response, "status_code", 500))
-        exchange.release()
     exchange.leave()
     return response
 
@@ -184,7 +182,6 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
                 yield chunk
         except Exception:
             finish(True)
-            exchange.release()  # under ASGI Django does not close a response that broke
             raise
         finish(False)
 

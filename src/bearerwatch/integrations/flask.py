@@ -104,7 +104,7 @@ class WatchedWsgi:
             body = self._app(environ, start)
         except BaseException:
             exchange.finish(500, _route(environ), raised=True)
-            exchange.end()
+            exchange.leave()  # the token stays live until the traceback, which somebody will log, is gone
             raise
         exchange.leave()
         if not whole:
@@ -139,7 +139,8 @@ def _closing(body: Iterable[bytes], exchange: Exchange) -> Iterable[bytes]:
     """*body*, which lets go of the token when the server closes it.
 
     Werkzeug keeps a list of what it does when a body is closed. Where that is missing the body is wrapped, which
-    costs two more calls a request.
+    costs two more calls a request. Should something before us in that list raise, the exchange lets go when it is
+    forgotten.
     """
     if type(body) is ClosingIterator:
         actions = getattr(body, "_callbacks", None)

@@ -111,9 +111,8 @@ def find(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
     scan = _scanner()
     found = _by_scan(text, scan) if scan is not None and text.isascii() else _by_search(text)
-    credentials = live.values()
-    if credentials:
-        found += [Span(start, end, kind) for start, end, kind in _live.find(text, credentials)]
+    if live:
+        found += [Span(start, end, kind) for start, end, kind in _live.find(text)]
     return _disjoint(found) if len(found) > 1 else found
 
 
