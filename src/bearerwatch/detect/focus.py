@@ -26,6 +26,7 @@ from bearerwatch.detect.rows import ID, Due, Row
 from bearerwatch.detect.watch import Watch
 from bearerwatch.store.engine import COLUMNS
 from bearerwatch.store.lake import Lake
+from bearerwatch.store.state import StateBusy
 
 __all__ = ["COLD", "FOCUS", "Focus", "Hits", "Span", "Watched"]
 
@@ -115,6 +116,8 @@ class Focus:
             else:
                 self._from_lake(spans, lambda events: self._load(watch, spans, events, FOCUS), old_pending)
             self.add([(watch.number, row) for entry in due.values() for row in entry.rows])
+        except StateBusy:
+            raise  # before the one statement that loads: keys with rows that wait to be evaluated must stay in focus
         except BaseException:
             self.reset()  # half of it may be there: whatever is wanted is loaded again
             raise

@@ -1,0 +1,62 @@
+"""Something fails in the middle of a tick, and is done again: nothing is missed and nothing counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from bearerwatch.detect import recent
+from bearerwatch.event import AuthEvent
+from bearerwatch.store.state import StateBusy
+from detect import oracle
+from detect.rules import FIVE_IN_TEN
+from detect.world import Collector, event
+
+Make = Callable[..., Collector]
+
+
+def fails(*at: float, ip: str = "192.0.2.1") -> list[AuthEvent]:
+    return [event(ts, client_ip=ip) for ts in at]
+
+
+def as_told(box: Collector, everything: Sequence[AuthEvent]) -> None:
+    """What is saved is what the oracle makes of all events."""
+    box.commit()
+    found = {(tuple(e.key.values()), e.first_hit, e.last_hit, e.peak, e.hits) for e in box.saved()}
+    assert found == {tuple(told) for told in oracle.episodes(FIVE_IN_TEN, everything)}
+    assert found
+
+
+@contextmanager
+def failing(part: Any, name: str, error: Exception) -> Iterator[None]:
+    """The method of that name fails: no way to have that from a database at will."""
+    whole = getattr(part, name)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    setattr(part, name, fail)
+    try:
+        yield
+    finally:
+        setattr(part, name, whole)
+
+
+def test_rows_that_wait_are_not_loaded_twice(collector: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest out of reach keeps one key from being looked at; another, whose rows wait, stays as it was."""
+    monkeypatch.setattr(recent, "MOST_RARE", 8)
+    box = collector(FIVE_IN_TEN)
+    everything = [*fails(*range(5)), *(e for i in range(10) for e in fails(4, ip=f"198.51.100.{i}"))]
+    box.tick(everything, 5)
+    everything += (waiting := fails(5, 5.1))
+    box.tick(waiting, 5.25)
+    everything += (other := fails(5, 5, 5, 5, 5, ip="192.0.2.2"))
+    with failing(box.state, "read", StateBusy("not now")), pytest.raises(StateBusy, match="not now"):
+        box.tick(other, 5.5)
+    box.again(5.6)
+    everything += (more := fails(6))
+    box.tick(more, 8)
+    as_told(box, everything)
