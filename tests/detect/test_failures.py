@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 import pytest
 
 from bearerwatch.detect import recent
@@ -60,3 +61,27 @@ def test_rows_that_wait_are_not_loaded_twice(collector: Make, monkeypatch: pytes
     everything += (more := fails(6))
     box.tick(more, 8)
     as_told(box, everything)
+
+
+def test_a_batch_that_could_not_be_counted_is_counted_later(collector: Make) -> None:
+    box = collector(FIVE_IN_TEN)
+    everything = fails(0, 1, 2, 3)
+    box.tick(everything, 3)
+    everything += (batch := fails(4, 5))
+    full = duckdb.OutOfMemoryException("no room")
+    watches = box.detector._evaluation._watches
+    box.append(batch)
+    with failing(watches, "_learn", full):
+        for _ in range(2):
+            with pytest.raises(StateBusy, match="no memory is left"):
+                box.again(5)
+    with pytest.raises(StateBusy, match="tick again"), box.state.begin() as tx:
+        box.detector.save(tx)
+    assert [change.transition for change in box.again(6)] == ["opened"]
+    assert box.again(7) == []
+    everything += (batch := fails(6))
+    box.tick(batch, 8)
+    as_told(box, everything)
+    assert box.saved()[0].evidence["events"] == 7
+    ((rows,),) = box.con.execute(f"SELECT count(*) FROM {recent.TABLE}").fetchall()
+    assert rows == 7

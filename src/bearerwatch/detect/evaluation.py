@@ -58,6 +58,8 @@ class Evaluation:
         self.happened: list[Happened] = []
         """What happened and has not been told yet."""
         self._tick = 0
+        self._taken = True
+        """Whether the latest batch is counted."""
         self._now = datetime.now(UTC)
         self._old_pending: dict[int, int] = {}
         """Unfinished tick to how many rows of ``pending`` are older than it."""
@@ -77,7 +79,7 @@ class Evaluation:
     @property
     def unfinished(self) -> bool:
         """Whether a tick was broken off."""
-        return bool(self._old_pending)
+        return bool(self._old_pending) or not self._taken
 
     def warm_up(self, newest: datetime, now: datetime) -> None:
         """Remember the last minutes of a lake whose newest event is from *newest*."""
@@ -90,15 +92,28 @@ class Evaluation:
     def take(self, now: datetime) -> None:
         """Count the events of table ``batch``, if it is a new one, and note which keys are due."""
         self._now = now
+        self._taken = False
         rows = self._recent.take(self._tick + 1)
-        if not rows:
-            return
+        if rows:
+            self._count(rows)
+        self._taken = True
+
+    def _count(self, rows: list[Row]) -> None:
+        """Count *rows*, which are new, and note which keys are due."""
+        try:
+            self._watches.take(rows, {n: keys.keys() | self._due[n].keys() for n, keys in self._focus.keys.items()})
+        except BaseException:
+            # Nobody has been told of these rows: the batch is taken once more. What of them is counted already is
+            # counted twice then, which sketches may.
+            self._recent.give_back()
+            for watch in self._watches.all:
+                watch.touched.clear()
+            raise
         self._tick += 1
         self._old_pending[self._tick] = self._lake.pending_rows - len(rows)
-        self._watches.take(rows, {n: keys.keys() | self._due[n].keys() for n, keys in self._focus.keys.items()})
         times = [row[TS] for row in rows]
         before, self._newest = self._newest, max(self._newest, *times)
-        clock = micros(now)
+        clock = micros(self._now)
         past = max((ts for ts in times if ts <= clock), default=None)
         if past is not None and (self._clock is None or past > self._clock):
             self._clock = past

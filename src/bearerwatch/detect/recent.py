@@ -55,11 +55,17 @@ class Recent:
         self._from: dict[bool, int | None] = {True: None, False: None}
         self._rows = {True: 0, False: 0}
         self._ids = 0
+        self._before = 0
+        self._given_back: int | None = None
+        """Rows with a higher id are given back and still there."""
         self._which: list[tuple[int]] | None = None
         self._stamp: tuple[int, int | None] = 0, None
 
     def take(self, tick: int) -> list[Row]:
         """Take in view ``batch`` and return its rows; none if they were taken before."""
+        if self._given_back is not None:
+            self._con.execute(f"DELETE FROM {TABLE} WHERE id > {self._given_back}")
+            self._given_back = None
         found = self._con.execute(_WHICH).fetchall()
         if found == self._which and self._con.execute(_STAMP).fetchall() == [self._stamp]:
             return []
@@ -67,6 +73,7 @@ class Recent:
             f"INSERT INTO {TABLE} SELECT {self._ids} + row_number() OVER (), {tick}, {self._names} FROM batch "
             f"RETURNING {self._select}"
         ).fetchall()
+        self._before = self._ids
         self._ids += len(rows)
         self._which = found
         self._stamp = len(rows), max((row[RECEIVED] for row in rows), default=None)
@@ -74,6 +81,11 @@ class Recent:
         self._rows[True] += common
         self._rows[False] += len(rows) - common
         return rows
+
+    def give_back(self) -> None:
+        """The rows of the latest :meth:`take` could not be used: the next call returns them again."""
+        # They are deleted then: just now there may be no room even for that.
+        self._given_back, self._which, self._stamp = self._before, None, (0, None)
 
     def load(self, events: str, since: int) -> None:
         """Fill the table anew from *events* (an SQL table expression), from *since* on as far as the bounds allow."""
