@@ -85,3 +85,23 @@ def test_a_batch_that_could_not_be_counted_is_counted_later(collector: Make) -> 
     assert box.saved()[0].evidence["events"] == 7
     ((rows,),) = box.con.execute(f"SELECT count(*) FROM {recent.TABLE}").fetchall()
     assert rows == 7
+
+
+def test_a_key_is_answered_though_others_of_its_tick_are_not(collector: Make) -> None:
+    """What came late for the one needs the lake, which is away; what is late for the other is told as late."""
+    box = collector(FIVE_IN_TEN, lateness=1)
+    everything = fails(0, 1, 2, 3, ip="192.0.2.2")
+    box.tick(everything, 3)
+    box.commit()
+    for ts in (400, 500):  # time to forget what was then
+        everything += (batch := fails(ts, ip="198.51.100.1"))
+        box.tick(batch, ts)
+    box.commit()
+    both = [*fails(500, 501, 502, 503, 504, 510), *fails(4, ip="192.0.2.2")]
+    everything += both
+    with failing(box.state, "read", StateBusy("not now")), pytest.raises(StateBusy, match="not now"):
+        box.tick(both, 511)
+    box.again(512)
+    everything += (late := fails(507))
+    box.tick(late, 513)
+    as_told(box, everything)

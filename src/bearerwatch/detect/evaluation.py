@@ -199,10 +199,9 @@ class Evaluation:
         if cold:
             crossing = self._focus.cold(watch, cold, old_pending)
             self._answer(watch, crossing, crossing, COLD)
-        for key, entry in due.items():
-            self._due[watch.number].pop(key, None)
-            if key in known:
-                known[key].newest = max(known[key].newest, entry.last)
+            for key in cold:
+                self._due[watch.number].pop(key, None)
+            self._note_newest(watch, cold)
 
     def _is_cold(self, watch: Watch, key: Key, entry: Due, floor: int | None) -> bool:
         """Whether neither sketches nor focus remember all that matters to *entry*."""
@@ -232,6 +231,14 @@ class Evaluation:
         for key in due:
             del self._due[watch.number][key]
         self._note_evidence(watch, grown, due, table)
+        self._note_newest(watch, due)
+
+    def _note_newest(self, watch: Watch, due: Mapping[Key, Due]) -> None:
+        """The rows of *due*, which are answered, are old from now on, whatever becomes of the other keys."""
+        known = self._focus.keys[watch.number]
+        for key, entry in due.items():
+            if key in known:
+                known[key].newest = max(known[key].newest, entry.last)
 
     def _look_up(self, rule: Rule, found: Mapping[Key, Iterable[Island]]) -> None:
         """Take closed episodes that late hits could touch back into memory."""
