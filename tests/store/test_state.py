@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.store import offsets
+from bearerwatch.store import state as state_module
 from bearerwatch.store.state import State, StateBusy, default_url
 
 
@@ -67,6 +68,36 @@ class TestTransactions:
             offsets.save(conn, {("spool:a", "s"): 7})
         with state.begin() as tx:  # the connection is as good as new
             offsets.save(tx, {("spool:a", "s"): 7})
+
+    def test_there_is_one_writer_at_a_time(self, state: State) -> None:
+        with state.begin() as tx:
+            began = time.monotonic()
+            with pytest.raises(StateBusy), state.begin():
+                pytest.fail("began to write beside another writer")
+            assert 0.5 < time.monotonic() - began < 5
+            offsets.save(tx, {("spool:a", "s"): 7})
+        with state.begin() as tx:
+            assert offsets.load(tx) == {("spool:a", "s"): 7}
+
+    def test_a_writer_that_vanished_gives_way(
+        self, postgres_url: str, opened: Callable[[str], State], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(state_module, "_PATIENCE", state_module._PATIENCE.replace("60s", "100ms"))
+        state = opened(postgres_url)
+        with pytest.raises(StateBusy, match="does not answer"), state.begin() as tx:  # noqa: PT012
+            time.sleep(0.3)
+            with state.begin() as other:
+                offsets.save(other, {("spool:a", "s"): 8})
+            offsets.save(tx, {("spool:a", "s"): 7})
+        with state.read() as conn:
+            assert offsets.load(conn) == {("spool:a", "s"): 8}
+
+    def test_databases_side_by_side_do_not_wait_for_each_other(
+        self, postgres: str, postgres_url: str, opened: Callable[[str], State]
+    ) -> None:
+        """Two schemas of one PostgreSQL are two state databases."""
+        with opened(postgres_url).begin(), closing(State(postgres)) as other, other.begin():
+            pass
 
     def test_threads_have_connections_of_their_own(self, state: State) -> None:
         def work(name: str) -> None:

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bearerwatch.store import manifest, upkeep
+from bearerwatch.store.engine import connect
+from bearerwatch.store.lake import Lake
 from bearerwatch.store.manifest import Segment
 from bearerwatch.store.state import StateBusy
 from bearerwatch.store.upkeep import FULL, SORTABLE, plan
@@ -181,6 +183,20 @@ class TestCompact:
         assert len(kept.files) == 3  # the one that was not published is gone
         assert kept.lake.sweep_orphans() == []
 
+    def test_a_merge_whose_commit_is_still_under_way(self, kept_anywhere: Kept) -> None:
+        """The connection broke at the commit: until the database has settled it, the file is nobody's to delete."""
+        kept = kept_anywhere
+        kept.lake.append([line(1)])
+        with kept.state.begin() as tx:
+            kept.lake.publish(tx)
+            kept.lake._upkeep._doubtful.extend(kept.lake._written)
+            with pytest.raises(StateBusy):
+                kept.lake.compact(CLOSED)
+        kept.lake.committed()
+        kept.lake.compact(CLOSED)
+        assert kept.ids() == [1]
+        assert len(kept.files) == 1
+
     def test_a_full_disk_changes_nothing(self, kept: Kept) -> None:
         for n in range(2):
             kept.keep([line(n * 500 + k, detail=secrets.token_hex(500)) for k in range(500)])
@@ -317,6 +333,20 @@ class TestSweep:
         assert all(other.exists() for other in others)
         assert kept.ids() == [0, 1, 2]
         assert kept.lake.sweep_orphans() == []
+
+    def test_what_is_being_published_is_no_orphan(self, kept_anywhere: Kept) -> None:
+        """The last commit of a collector that was killed may still be under way when the next one starts."""
+        kept = kept_anywhere
+        kept.lake.append([line(1)])
+        with closing(connect(kept.folder / "tmp")) as con:
+            next_one = Lake(kept.folder / "lake", kept.state, con)
+            with kept.state.begin() as tx:
+                kept.lake.publish(tx)
+                with pytest.raises(StateBusy):
+                    next_one.sweep_orphans()
+            assert next_one.sweep_orphans() == []
+        kept.lake.committed()
+        assert kept.ids() == [1]
 
     def test_files_within_the_grace_period_are_no_orphans(self, kept: Kept) -> None:
         kept.keep(lines(0, 3))

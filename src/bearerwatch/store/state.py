@@ -33,6 +33,13 @@ _POSTGRES = {
 }
 _WRITE = "bearerwatch_write"
 _READ_ONLY = "25006"
+# The second: a writer whose host has vanished must not keep the lock until the server's TCP notices, hours later.
+_PATIENCE = (
+    f"SELECT set_config('lock_timeout', '{int(_BUSY_SECONDS * 1000)}ms', true), "
+    "set_config('idle_in_transaction_session_timeout', '60s', true)"
+)
+# Held until the transaction ends, by the server's own process for it: also while nobody is left to hear the answer.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('bearerwatch'), hashtext(current_schema()))"
 
 # SQLite result codes (https://sqlite.org/rescode.html) that mean "not now": the low byte of the extended code.
 _NOT_NOW = {
@@ -129,16 +136,21 @@ class State:
     def begin(self) -> Iterator[Connection]:
         """One write transaction: committed at the end of the block, rolled back if the block raises.
 
+        There is one at a time. So whatever an earlier one has committed can be seen, even if whoever sent that commit
+        did not live to hear of it, and was still being waited for a moment ago.
+
         Raises:
             StateBusy: the database is locked, full or out of reach; nothing was changed.
         """
+        options = {_WRITE: True} if self._sqlite else {"isolation_level": "READ COMMITTED"}
         with (
             self._translated(writing=True),
-            self._engine.connect().execution_options(**{_WRITE: True}) as tx,
+            self._engine.connect().execution_options(**options) as tx,
             tx.begin(),
         ):
             if not self._sqlite:
-                tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(_BUSY_SECONDS * 1000)}ms'")
+                tx.exec_driver_sql(_PATIENCE)
+                tx.exec_driver_sql(_LOCK)
             yield tx
 
     @contextmanager

@@ -143,6 +143,7 @@ class Upkeep:
         """
         private_folder(self._lake)
         clean(self._scratch)
+        # A write transaction, so that the last commit of a collector that was killed is not under way any more.
         with self._state.begin() as tx:
             claim(tx, self._lake, empty=not any(self._files()))
         with self._state.read() as conn:
@@ -203,8 +204,8 @@ class Upkeep:
     def _settle_doubts(self) -> None:
         """Remove merged files that were not published. If the database cannot say, ask again next time."""
         if self._doubtful:
-            with self._state.read() as conn:
-                published = manifest.known(conn, [s.path for s in self._doubtful])
+            with self._state.begin() as tx:  # not before a publication that is still under way has come to its end
+                published = manifest.known(tx, [s.path for s in self._doubtful])
             for segment in self._doubtful:
                 if segment.path not in published:
                     (self._lake / segment.path).unlink(missing_ok=True)
