@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import secrets
 import sqlite3
@@ -196,6 +197,23 @@ class TestCompact:
         kept.lake.compact(CLOSED)
         assert kept.ids() == [1]
         assert len(kept.files) == 1
+
+    def test_a_folder_that_does_not_reach_the_disk(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The merged file is removed at the next go, not at the next start."""
+        kept.keep(lines(0, 3))
+        kept.keep(lines(3, 3))
+
+        def failing(_path: Path) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(upkeep, "fsync", failing)
+            with pytest.raises(StateBusy, match="Input/output error"):
+                kept.lake.compact(CLOSED)
+        assert len(kept.files) == 3
+        kept.lake.compact(CLOSED, limit=0)
+        assert len(kept.files) == 2
+        assert kept.ids() == list(range(6))
 
     def test_a_full_disk_changes_nothing(self, kept: Kept) -> None:
         for n in range(2):

@@ -167,8 +167,9 @@ class Upkeep:
         merged = self._merged(inputs)
         if merged is None:
             return
-        fsync((self._lake / merged.path).parent)
-        self._doubtful.append(merged)
+        self._doubtful.append(merged)  # whatever happens from here on, the file is not forgotten
+        with trouble(self._lake):
+            fsync((self._lake / merged.path).parent)
         with self._state.begin() as tx:
             manifest.add(tx, [merged])
             if manifest.drop(tx, [s.path for s in inputs], now, manifest.COMPACTED) != len(inputs):
