@@ -385,6 +385,18 @@ class TestTrouble:
         finally:
             blocker.close()
 
+    def test_not_ready_while_there_is_no_space(self, site: Any, free_port: int, until: Until) -> None:
+        """Whoever balances load by ``/readyz`` sends its events elsewhere, rather than here to be turned away."""
+        running = site.start(port=free_port, min_free=1 << 60)
+        until(lambda: "nothing is read until there is space" in running.said)
+        connection = http.client.HTTPConnection("127.0.0.1", free_port, timeout=5)
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        assert answer.status == 503
+        assert b"Free some" in answer.read()
+        connection.close()
+        running.stop()
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
     def test_a_full_disk(self, site: Any, event: Event, until: Until, tmp_path: Path) -> None:
         """State on a disk of 4 MB that fills up: reading stops, offsets stay, and it goes on when there is space."""

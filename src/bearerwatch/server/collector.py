@@ -165,7 +165,9 @@ class Collector:
         stack.callback(self._delivery.stop)
         self._listener = None
         if settings.port:
-            app = make_app(settings.ingest_keys or IngestKeys({}), self._intake, lambda: self._blocked)
+            app = make_app(
+                settings.ingest_keys or IngestKeys({}), self._intake, lambda: self._intake.blocked or self._blocked
+            )
             self._listener = Listener(app, settings.host, settings.port)
             stack.callback(self._listener.stop)
             # before the listener: else it would wait for requests that wait for a commit
