@@ -111,6 +111,21 @@ def test_no_address_is_too_strange(header: str, peer: str, forwarded: str) -> No
             assert address is None or str(ipaddress.ip_address(address)) == address
 
 
+@pytest.mark.parametrize("peer", ["", "/run/app.sock"])
+def test_a_proxy_on_a_unix_socket_is_believed_if_told_so(peer: str) -> None:
+    """Gunicorn leaves REMOTE_ADDR empty then, and uvicorn names no client."""
+    given = {"peer_ip": peer, "forwarded_for": "1.1.1.1, 198.51.100.7, 10.0.0.5", "request_id": "from-the-proxy"}
+    event = Desk(trusted_proxies="unix, 10.0.0.0/8").serve(**given)
+    assert (event.client_ip, event.peer_ip, event.request_id) == ("198.51.100.7", None, "from-the-proxy")
+    event = Desk(trusted_proxies="unix").serve(**given)
+    assert event.client_ip == "10.0.0.5"
+    for others in ("10.0.0.0/8", "0.0.0.0/0, ::/0"):
+        event = Desk(trusted_proxies=others).serve(**given)
+        assert event.client_ip is None
+        assert event.request_id != "from-the-proxy"
+    assert Desk(trusted_proxies="unix").serve(**given | {"peer_ip": "203.0.113.1"}).client_ip == "203.0.113.1"
+
+
 def test_what_is_remembered_of_peers_is_bounded() -> None:
     callers = Desk(trusted_proxies=PROXIES).watch.callers
     for number in range(_MAX_KNOWN + 50):

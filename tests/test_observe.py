@@ -143,6 +143,33 @@ def test_a_decision_wins_and_its_subject_is_a_pseudonym(desk: Desk) -> None:
     assert event.subject_id == ring().pseudonym("sub", "\0alice")
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_decision_takes_what_applications_have(plain: bool) -> None:
+    """Numbers and UUIDs for ids, lists for scopes; an event the collector takes comes of it."""
+    desk = Desk(plain_subjects=plain)
+    exchange = desk.watch.open(facts(authorization=f"Bearer {opaque()}"))
+    secret = jwt()
+    loose: Any = {"subject": 42, "client_id": uuid.UUID(int=7), "scopes": ["a", "b"], "reason": 5}
+    exchange.decide(Decision(Outcome.FORBIDDEN, required_scopes=f"{secret} " + "z" * 600, **loose))
+    exchange.finish(403)
+    exchange.end()
+    (event,) = desk.kept.events
+    assert msgspec.json.decode(encode_line(event), type=AuthEvent) == event
+    assert event.subject_id == ("42" if plain else ring().pseudonym("sub", "\0" + "42"))
+    assert (event.client_id, event.scopes, event.reason) == (str(uuid.UUID(int=7)), "a b", "5")
+    assert len(event.required_scopes or "") <= 512
+    assert not leaked(secret, encode_line(event))
+
+
+def test_a_query_without_a_token_changes_nothing(desk: Desk) -> None:
+    token = opaque()
+    exchange = desk.watch.open(facts(authorization=f"Bearer {token}", query="page=2&q=shoes"))
+    assert live.values() == (token,)
+    exchange.finish(200)
+    exchange.end()
+    assert (desk.kept.events[0].token_source, desk.kept.events[0].reason) == ("header", None)
+
+
 def test_plain_subjects_are_redacted_and_cut() -> None:
     desk = Desk(plain_subjects=True)
     assert desk.serve(authorization=f"Bearer {jwt({'sub': 'alice'})}").subject_id == "alice"

@@ -55,6 +55,18 @@ def test_the_environment_is_read() -> None:
     assert settings.spool_quota == 1_000_000
 
 
+def test_a_unix_socket_may_be_trusted() -> None:
+    settings = Settings.from_env({"BEARERWATCH_TRUSTED_PROXIES": "unix,0.0.0.0/0", "BEARERWATCH_STATE": "/s"})
+    assert settings.trusted_proxies == ("unix", ipaddress.ip_network("0.0.0.0/0"))
+    assert settings.open_networks == ["0.0.0.0/0"]
+
+
+@pytest.mark.parametrize("scheme", ["basic", "Digest", "negotiate", "NTLM"])
+def test_a_scheme_with_passwords_carries_no_token(scheme: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{scheme.lower()} carries no bearer token"):
+        Settings.from_env({"BEARERWATCH_SCHEMES": f"bearer {scheme}", "BEARERWATCH_STATE": "/s"})
+
+
 def test_an_empty_variable_is_none() -> None:
     assert Settings.from_env({"BEARERWATCH_SERVICE": "", "BEARERWATCH_STATE": "/s"}).service == "app"
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
+from typing import Literal
 
-__all__ = ["Callers", "Network", "canonical"]
+__all__ = ["UNIX", "Callers", "Network", "Proxy", "canonical"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+UNIX = "unix"
+"""Whoever connects through a Unix socket: the server names no address for such a peer."""
+Proxy = Network | Literal["unix"]
 _MAX_KNOWN = 4096
 _MAX_CHAIN = 64
 _MAX_READ = 8192
@@ -17,17 +21,21 @@ class Callers:
     """Tells callers apart behind proxies.
 
     Args:
-        trusted: networks of the proxies whose forwarding headers are believed; by default nobody's are.
+        trusted: networks of the proxies whose forwarding headers are believed, and :data:`UNIX`; by default nobody's
+            are.
     """
 
-    def __init__(self, trusted: tuple[Network, ...]) -> None:
-        self._trusted = trusted
+    def __init__(self, trusted: tuple[Proxy, ...]) -> None:
+        self._unix = UNIX in trusted
+        self._trusted = tuple(network for network in trusted if not isinstance(network, str))
         self.trusting = bool(trusted)
         """Whether any proxy's word is taken at all."""
         self._known: dict[str, bool] = {}
 
     def trusts(self, address: str) -> bool:
         """Whether *address* is a proxy whose forwarding headers are believed."""
+        if not address or address.startswith("/"):
+            return self._unix
         if not self._trusted:
             return False
         known = self._known.get(address)

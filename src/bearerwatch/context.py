@@ -21,6 +21,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
 _TRACEPARENT_00 = 55
 _MAX_LIVE = 10_000
+_MAX_NAME = 256
+_MAX_REASON = 64
+_MAX_SCOPES = 512
 
 
 class Decision:
@@ -34,18 +37,27 @@ class Decision:
         *,
         reason: str | None = None,
         verified: bool | None = None,
-        subject: str | None = None,
-        client_id: str | None = None,
-        scopes: str | None = None,
-        required_scopes: str | None = None,
+        subject: object = None,
+        client_id: object = None,
+        scopes: object = None,
+        required_scopes: object = None,
     ) -> None:
         self.outcome = outcome
-        self.reason = reason
-        self.verified = outcome is Outcome.SUCCESS if verified is None else verified
-        self.subject = subject
-        self.client_id = client_id
-        self.scopes = scopes
-        self.required_scopes = required_scopes
+        self.reason = _text(reason, _MAX_REASON)
+        self.verified = outcome is Outcome.SUCCESS if verified is None else bool(verified)
+        self.subject = _text(subject)
+        self.client_id = _text(client_id)
+        self.scopes = _text(scopes, _MAX_SCOPES)
+        self.required_scopes = _text(required_scopes, _MAX_SCOPES)
+
+
+def _text(value: object, limit: int = _MAX_NAME) -> str | None:
+    """What applications really pass, as text: numbers and UUIDs for ids, lists for scopes."""
+    if value is None:
+        return None
+    if isinstance(value, list | tuple | set | frozenset):
+        value = " ".join(map(str, sorted(value, key=str) if isinstance(value, set | frozenset) else value))
+    return str(value)[:limit]
 
 
 class RequestContext(Struct, gc=False):
@@ -67,10 +79,10 @@ def decide(
     *,
     reason: str | None = None,
     verified: bool | None = None,
-    subject: str | None = None,
-    client_id: str | None = None,
-    scopes: str | None = None,
-    required_scopes: str | None = None,
+    subject: object = None,
+    client_id: object = None,
+    scopes: object = None,
+    required_scopes: object = None,
 ) -> None:
     """Tell what became of the token of the current request, where the HTTP answer alone cannot.
 
@@ -82,8 +94,8 @@ def decide(
         verified: whether the token's authenticity was established; by default only for success.
         subject: who holds the token; recorded as a pseudonym unless configured otherwise.
         client_id: OAuth client.
-        scopes: space-separated scopes the token has.
-        required_scopes: space-separated scopes the request needs.
+        scopes: scopes the token has, separated by spaces or in a list.
+        required_scopes: scopes the request needs, likewise.
 
     Raises:
         ValueError: *outcome* is not one of the closed set.

@@ -302,7 +302,13 @@ class Exchange:
             known = self._elsewhere(()) if facts.query or facts.other is not None else _KNOWN_NOTHING
         else:
             known = watch.header(authorization)
-            if known.usual and not facts.query and facts.several is None and facts.other is None:
+            query = facts.query
+            if (
+                known.usual
+                and (not query or not _may_hold_token(query))
+                and facts.several is None
+                and facts.other is None
+            ):
                 self._source = "header"
                 self._token = token = authorization[known.begin : known.end]
                 live.hold(id(self), token, slashed=known.slashed)  # not by itself: see __del__
@@ -488,10 +494,11 @@ class Exchange:
             if self._subject is not None:
                 subject_id = watch.subject(self._subject, shown.issuer)
         if decision is not None:
+            reason, required = _clean(reason), _clean(required)
             if decision.subject is not None:
                 subject_id = watch.subject(decision.subject, shown.issuer)
-            client_id = decision.client_id or client_id
-            scopes = decision.scopes or scopes
+            client_id = _clean(decision.client_id) or client_id
+            scopes = _clean(decision.scopes) or scopes
         agent, method, peer = facts.user_agent, facts.method, canonical(facts.peer_ip)
         if agent is not None:
             token = self._token
@@ -542,12 +549,16 @@ class Exchange:
         )
 
 
+def _may_hold_token(query: str) -> bool:
+    return "access_token=" in query or "%" in query
+
+
 def _query_tokens(query: str) -> list[str]:
     """The values of ``access_token`` in a query string (RFC 6750 §2.3): one, or the caller is up to something.
 
     Frameworks decode the name too, so ``access%5Ftoken`` is no way round.
     """
-    if "access_token=" not in query and "%" not in query:
+    if not _may_hold_token(query):
         return []
     pairs = (pair.partition("=") for pair in query.split("&"))
     found = (unquote_plus(value) for name, _, value in pairs if value and unquote_plus(name) == "access_token")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bearerwatch.callers import Network
+from bearerwatch.callers import UNIX, Proxy
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 
@@ -21,6 +21,7 @@ __all__ = ["DEFAULT_SPOOL_QUOTA", "Settings"]
 
 DEFAULT_SPOOL_QUOTA = 1 << 30
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_NO_TOKENS = frozenset({"basic", "digest", "negotiate", "ntlm"})
 _ENV = {
     "service": "BEARERWATCH_SERVICE",
     "spool_dir": "BEARERWATCH_SPOOL",
@@ -42,7 +43,8 @@ class Settings:
         state_dir: folder for the spool and a generated key (``BEARERWATCH_STATE``).
         spool_dir: folder the collector tails; by default ``spool`` in the state folder.
         sinks: where events go: ``spool``, ``log``, ``stdout``, or several.
-        trusted_proxies: networks whose ``X-Forwarded-For``, ``Forwarded`` and ``X-Request-ID`` are believed.
+        trusted_proxies: networks whose ``X-Forwarded-For``, ``Forwarded`` and ``X-Request-ID`` are believed; ``unix``
+            stands for a proxy that connects through a Unix socket.
             Nobody by default.
         schemes: authentication schemes that carry a bearer token, in lower case.
         plain_subjects: record the token's subject as it is instead of a pseudonym.
@@ -54,7 +56,7 @@ class Settings:
     state_dir: Path = field(default_factory=state_dir)
     spool_dir: Path = Path()
     sinks: tuple[str, ...] = ("spool",)
-    trusted_proxies: tuple[Network, ...] = ()
+    trusted_proxies: tuple[Proxy, ...] = ()
     schemes: frozenset[str] = frozenset({"bearer", "token", "jwt", "dpop"})
     plain_subjects: bool = False
     redact_logs: bool = True
@@ -82,6 +84,11 @@ class Settings:
         if self.spool_dir == Path():
             object.__setattr__(self, "spool_dir", self.state_dir / "spool")
 
+    @property
+    def open_networks(self) -> list[str]:
+        """Trusted networks that everybody is in."""
+        return [str(proxy) for proxy in self.trusted_proxies if not isinstance(proxy, str) and proxy.prefixlen == 0]
+
     def with_instance(self) -> Settings:
         """A copy that names this very process: host name and process id."""
         return replace(self, instance=f"{socket.gethostname()}-{os.getpid()}")
@@ -92,7 +99,7 @@ def _parsed(base: Settings, given: dict[str, Any]) -> Settings:
         "service": _service,
         "sinks": _words,
         "trusted_proxies": _networks,
-        "schemes": lambda value: frozenset(word.lower() for word in _words(value)),
+        "schemes": _schemes,
         "plain_subjects": _flag,
         "redact_logs": _flag,
         "spool_quota": _size,
@@ -118,6 +125,13 @@ def _words(value: Any) -> tuple[str, ...]:
     return words
 
 
+def _schemes(value: Any) -> frozenset[str]:
+    schemes = frozenset(word.lower() for word in _words(value))
+    if passwords := sorted(schemes & _NO_TOKENS):
+        raise ValueError(f"{passwords[0]} carries no bearer token, but what must not be fingerprinted: leave it out")
+    return schemes
+
+
 def _service(value: Any) -> str:
     if not isinstance(value, str) or not _SERVICE.match(value):
         raise ValueError(
@@ -126,17 +140,20 @@ def _service(value: Any) -> str:
     return value
 
 
-def _networks(value: Any) -> tuple[Network, ...]:
+def _networks(value: Any) -> tuple[Proxy, ...]:
     parts = value.replace(",", " ").split() if isinstance(value, str) else list(value)
-    found: list[Network] = []
+    found: list[Proxy] = []
     for part in parts:
+        if part == UNIX:
+            found.append("unix")
+            continue
         if isinstance(part, ipaddress.IPv4Network | ipaddress.IPv6Network):
             found.append(part)
             continue
         try:
             found.append(ipaddress.ip_network(str(part), strict=False))
         except ValueError:
-            raise ValueError(f"{part!r} is not a network: write it like 10.0.0.0/8 or ::1/128") from None
+            raise ValueError(f"{part!r} is not a network: write it like 10.0.0.0/8 or ::1/128, or unix") from None
     return tuple(found)
 
 

@@ -245,6 +245,15 @@ def test_a_service_that_fell_silent_and_a_clock_that_is_ahead(site: Any, story: 
     found = ids(site(now=story.now), "services")
     assert "Service old sent 25 events in a day and none for 2 h" in found["W080"]
     assert "service fast is up to 15 s ahead" in found["W072"]
+    assert "W082" not in found
+
+
+def test_a_service_whose_callers_have_no_address(site: Any, story: Any) -> None:
+    times = (timedelta(seconds=n) for n in range(25))
+    story.add(*(story.event(ago, Outcome.SUCCESS, service="socket", client_ip=None) for ago in times))
+    found = ids(site(now=story.now), "services")
+    assert "25 of 25 events of service socket name no address" in found["W082"]
+    assert "add unix to BEARERWATCH_TRUSTED_PROXIES" in found["W082"]
 
 
 def test_nothing_has_arrived(site: Any, story: Any) -> None:

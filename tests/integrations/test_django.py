@@ -28,6 +28,7 @@ from django.core.checks import run_checks  # noqa: E402
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse  # noqa: E402
 from django.test import AsyncClient, Client, override_settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
+from django.utils.functional import SimpleLazyObject  # noqa: E402
 
 from bearerwatch.integrations import django as integration  # noqa: E402
 from watched import drf_views  # noqa: E402
@@ -95,6 +96,18 @@ def test_rest_framework_verifies_tokens_and_the_event_says_so(
     assert events[0].route == target.replace("/x7", "/<order_id>").replace("/7", "/<order_id>")
     assert (events[0].subject_id is not None) == verified
     assert "42" not in (events[0].subject_id or "").split(":")
+
+
+def test_the_user_of_a_session_is_not_asked(send: Send, events: list[AuthEvent]) -> None:
+    """``request.user`` is lazy, and looking at it is a query; the route and the challenge are kept all the same."""
+
+    def view(request: Any) -> HttpResponse:
+        request.auth = "somebody"
+        request.user = SimpleLazyObject(lambda: pytest.fail("asked"))
+        return HttpResponse(status=401, headers={"WWW-Authenticate": 'Bearer error_description="revoked"'})
+
+    send("/lazy", [path("lazy", view)], token=random_token())
+    assert [(event.outcome, event.route, event.subject_id) for event in events] == [(Outcome.REVOKED, "/lazy", None)]
 
 
 # -- streams and files ---------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def check_setup(**_: Any) -> list[checks.CheckMessage]:
         return found
     if ring.generated:
         found.append(checks.Warning(f"{NO_KEY[0].upper()}{NO_KEY[1:]}.", id="bearerwatch.W001"))
-    if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+    if settings.open_networks:
         found.append(
             checks.Warning(
                 "Every address is trusted as a proxy: any caller can claim any address.",

@@ -16,6 +16,7 @@ from bearerwatch.integrations._wsgi import open_environ
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
     from django.conf import settings as django_settings
+    from django.utils.functional import LazyObject
 except ImportError:  # pragma: no cover - exercised in a subprocess
     raise DidNotEnable("Django is not installed: pip install 'bearerwatch[django]'") from None
 
@@ -141,10 +142,15 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
 
 
 def _vouch(exchange: Exchange, request: Any) -> None:
-    """A library that sets ``request.auth`` (Django REST framework's do) has verified the token."""
+    """A library that sets ``request.auth`` (Django REST framework's do) has verified the token.
+
+    The user Django's own middleware puts there is not asked: that one is of the session, and asking costs a query,
+    which async code may not make.
+    """
     held = request.__dict__
     if held.get("auth") is not None:
-        key = getattr(held.get("user"), "pk", None)
+        user = held.get("user")
+        key = None if isinstance(user, LazyObject) else getattr(user, "pk", None)
         exchange.vouch(None if key is None else str(key))
 
 

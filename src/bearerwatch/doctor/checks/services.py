@@ -25,8 +25,9 @@ def look(site: Site, report: Report) -> str:
     with Reader(site.state, site.database) as reader:
         rows = reader.query(
             "SELECT service, count(*) AS events, max(ts) AS last, "
-            "max(date_diff('microsecond', received_at, ts)) AS ahead FROM {events} WHERE ts >= $since GROUP BY service "
-            "ORDER BY service",
+            "max(date_diff('microsecond', received_at, ts)) AS ahead, "
+            "count(*) FILTER (kind = 'auth' AND client_ip IS NULL) AS nowhere "
+            "FROM {events} WHERE ts >= $since GROUP BY service ORDER BY service",
             {"since": (site.now - timedelta(days=1)).replace(tzinfo=None)},
             since=site.now - timedelta(days=1),
         )
@@ -38,6 +39,15 @@ def look(site: Site, report: Report) -> str:
                     "W080",
                     f"Service {service} sent {row['events']} events in a day and none for {span(silent)}.",
                     "See that it runs, that bearerwatch is still installed in it, and that its spool is tailed.",
+                )
+            )
+        if row["nowhere"] >= max(_REGULAR, row["events"] // 2):
+            report(
+                finding(
+                    "W082",
+                    f"{row['nowhere']} of {row['events']} events of service {service} name no address: rules that "
+                    "count by address see none of them.",
+                    "If a proxy connects through a Unix socket, add unix to BEARERWATCH_TRUSTED_PROXIES there.",
                 )
             )
         ahead = timedelta(microseconds=row["ahead"] or 0)

@@ -19,7 +19,7 @@ def look(site: Site, report: Report) -> str:
     except ConfigurationError as caught:
         report(finding("E001", f"{caught}", "Mend the environment variable it names."))
         return "settings of the environment"
-    wide = [str(network) for network in settings.trusted_proxies if network.prefixlen == 0]
+    wide = settings.open_networks
     if wide:
         report(
             finding(
