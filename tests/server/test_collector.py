@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -371,6 +372,28 @@ class TestTrouble:
 
         assert pending < 2_000 + 1
         assert len(set(site.ids())) == len(site.ids()) == 2_000
+
+    def test_a_flood_of_garbage_that_cannot_be_kept(
+        self, site: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Rejected lines wait in memory for the quarantine's disk; only so many of them."""
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        service = site.spool / "shop"
+        service.mkdir(parents=True, mode=0o700)
+        (service / "a.jsonl").write_bytes(b"garbage\n" * 30_000)
+        with monkeypatch.context() as patch:
+            patch.setattr("bearerwatch.ingest.quarantine.Quarantine._append", full)
+            running = site.start(max_pending=50)
+            until(lambda: "No space left" in running.said)
+            time.sleep(0.5)
+            assert 50 <= running.collector._pipeline.pending < 3_000
+        until(lambda: not list(site.spool.rglob("*.jsonl")), 15)
+        running.stop()
+        (kept,) = (site.state_dir / "quarantine").iterdir()
+        assert len(kept.read_bytes().splitlines()) + running.collector.status.suppressed == 30_000
 
     def test_a_database_that_stays_locked_at_the_start(self, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from bearerwatch.store.state import StateBusy

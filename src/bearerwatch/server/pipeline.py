@@ -70,8 +70,8 @@ class Pipeline:
 
     @property
     def pending(self) -> int:
-        """Events read and not yet durable."""
-        return self._lake.pending_rows + len(self._lines)
+        """Lines read and not yet durable, be they events or rejected."""
+        return self._lake.pending_rows + len(self._lines) + len(self._rejected)
 
     @property
     def stuck(self) -> bool:
@@ -81,9 +81,7 @@ class Pipeline:
     @property
     def dirty(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(
-            self.pending or self._rejected or self._changes or self._intake.waiting or any(t.moved for t in self._tails)
-        )
+        return bool(self.pending or self._changes or self._intake.waiting or any(t.moved for t in self._tails))
 
     @property
     def untidy(self) -> bool:
