@@ -15,6 +15,7 @@ import pytest
 
 from bearerwatch.event import AuthEvent
 from bearerwatch.ingest.lines import HEAD, MAX_LINE, RawLine
+from bearerwatch.ingest.tail import SpoolTail
 from bearerwatch.sinks.spool import SpoolSink
 from bearerwatch.store.state import StateBusy
 from ingest.followed import Spool
@@ -105,6 +106,29 @@ class TestReading:
             assert time.monotonic() < deadline
             got += spool.round()
         assert sorted(got) == sorted(b"line %d" % n for n in range(1_200))
+
+    def test_spools_share_what_may_be_open(self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Four spools with a backlog have no more files open than one."""
+        monkeypatch.setattr("bearerwatch.ingest.tail._MAX_OPEN", 16)
+        tails = [SpoolTail(tmp_path / f"spool{n}", spool.state, spools=4) for n in range(4)]
+        for n in range(4):
+            for m in range(20):
+                spool.folder = tmp_path / f"spool{n}"
+                spool.writer(f"{m}", b"one\ntwo\n")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        lines: list[RawLine] = []
+        for _ in range(40):
+            for tail in tails:
+                lines += tail.poll(limit_lines=10)
+                assert len(list(Path("/proc/self/fd").iterdir())) <= before + len(tails) + 16
+            with spool.state.begin() as tx:
+                for tail in tails:
+                    tail.save(tx)
+            for tail in tails:
+                tail.committed()
+        assert len(lines) == 4 * 20 * 2
+        for tail in tails:
+            tail.close()
 
     def test_more_living_writers_than_descriptors(self, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("bearerwatch.ingest.tail._MAX_OPEN", 8)

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,25 @@ class TestHostileFolders:
         fail = False
         bad.chmod(0o600)
         assert spool.round() == [b"bad"]
+
+    @pytest.mark.parametrize(
+        ("number", "advice"),
+        [(errno.EACCES, "applications' user"), (errno.EMFILE, "LimitNOFILE"), (errno.EIO, "dmesg"), (errno.ELOOP, "")],
+    )
+    def test_the_advice_is_for_what_is_wrong(
+        self, spool: Spool, said: Any, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+    ) -> None:
+        """Whoever has run out of files is not told to become root."""
+
+        def failing(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Segment, "open", failing)
+        spool.segment("a", b"one\n")
+        assert spool.round() == []
+        assert f"cannot be read: {os.strerror(number)}" in said.text
+        assert advice in said.text
+        assert ("root" in said.text) == (number == errno.EACCES)
 
     def test_names_nobody_should_choose(self, spool: Spool, said: object) -> None:
         """Broken UTF-8 and terminal control in names: refused, and not repeated to the terminal."""

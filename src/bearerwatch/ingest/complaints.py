@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 
 from bearerwatch import _guard
 
-__all__ = ["Complaints", "shown"]
+__all__ = ["Complaints", "remedy", "shown"]
 
 _MAX_SUBJECTS = 1_000
+_REMEDIES = {
+    errno.EACCES: "run the collector as the applications' user, or as root",
+    errno.EPERM: "run the collector as the applications' user, or as root",
+    errno.EMFILE: "let it open more files (ulimit -n, systemd's LimitNOFILE)",
+    errno.ENFILE: "let the system open more files (sysctl fs.file-max)",
+    errno.EIO: "see the kernel log (dmesg)",
+}
 
 
 class Complaints:
@@ -45,6 +53,13 @@ class Complaints:
                 return
         self._said[subject] = now
         self._say(message)
+
+
+def remedy(error: OSError) -> str:
+    """What the system says of *error*, and what to do about it where that is known."""
+    said = error.strerror or type(error).__name__
+    advice = _REMEDIES.get(error.errno or 0)
+    return said if advice is None else f"{said}; {advice}"
 
 
 def shown(name: object) -> str:

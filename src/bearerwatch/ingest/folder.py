@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Mapping
 
-from bearerwatch.ingest.complaints import Complaints, shown
+from bearerwatch.ingest.complaints import Complaints, remedy, shown
 from bearerwatch.ingest.segment import Segment
 
 __all__ = ["FOLDER", "ServiceFolder", "nameable"]
@@ -57,8 +57,7 @@ class ServiceFolder:
             if not isinstance(error, FileNotFoundError):
                 self._complain(
                     f"folder {self.source}",
-                    f"{shown(self.source)}: its folder cannot be read: {error.strerror};"
-                    " run the collector as the applications' user, or as root",
+                    f"{shown(self.source)}: its folder cannot be read: {remedy(error)}",
                 )
             return None
         if os.fstat(folder).st_mode & stat.S_IWOTH:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from bearerwatch.ingest.complaints import Complaints, shown
+from bearerwatch.ingest.complaints import Complaints, remedy, shown
 from bearerwatch.ingest.folder import FOLDER, nameable
 
 __all__ = ["SpoolRoot"]
@@ -47,8 +47,7 @@ class SpoolRoot:
         except OSError as error:
             self._complain(
                 f"spool {self.path}",
-                f"the spool {shown(self.path)} cannot be read: {error.strerror}; "
-                "run the collector as the applications' user, or as root",
+                f"the spool {shown(self.path)} cannot be read: {remedy(error)}",
             )
             return False
         try:

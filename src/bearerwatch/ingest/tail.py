@@ -20,7 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.ingest.complaints import Complaints, shown
+from bearerwatch.ingest.complaints import Complaints, remedy, shown
 from bearerwatch.ingest.folder import ServiceFolder
 from bearerwatch.ingest.lines import RawLine
 from bearerwatch.ingest.root import SpoolRoot
@@ -59,15 +59,16 @@ class SpoolTail:
         spool: the folder; it may appear later.
         state: where offsets are remembered.
         complain: takes what the operator should know.
-        alone: whether no other spool has its offsets in *state*: then offsets of segments that are no more,
-            left by a crash between deleting and forgetting, are forgotten at the first look.
+        spools: how many spools this process follows: they share what files it may have open. If it is the only one
+            with its offsets in *state*, offsets of segments that are no more, left by a crash between deleting and
+            forgetting, are forgotten at the first look.
     """
 
-    def __init__(self, spool: Path, state: State, *, complain: Complaints | None = None, alone: bool = True) -> None:
+    def __init__(self, spool: Path, state: State, *, complain: Complaints | None = None, spools: int = 1) -> None:
         self._state = state
         self._complain = Complaints() if complain is None else complain
         self._root = SpoolRoot(spool, self._complain)
-        self._alone = alone
+        self._spools = spools
         self._services: dict[str, ServiceFolder] = {}
         self._known: dict[tuple[str, str], int] | None = None
         self._forget: set[tuple[str, str]] = set()
@@ -99,7 +100,7 @@ class SpoolTail:
         with self._folders(self._services) as folders:
             try:
                 lines = self._read(folders, limit_bytes, limit_lines)
-                if first and self._alone:
+                if first and self._spools == 1:
                     self._forget_left_over(folders)
                 return lines
             finally:
@@ -287,12 +288,11 @@ class SpoolTail:
     def _trouble(self, source: str, name: str, error: OSError) -> None:
         self._complain(
             f"unreadable {source} {name}",
-            f"{shown(source)}: {shown(name)} cannot be read: {error.strerror}; it is tried again. If that is for"
-            " want of permission, run the collector as the applications' user, or as root",
+            f"{shown(source)}: {shown(name)} cannot be read: {remedy(error)}. It is tried again",
         )
 
     def _opened(self, folder: int, service: ServiceFolder, segment: Segment) -> bool:
-        if self._open >= _MAX_OPEN and not self._make_room():
+        if self._open >= self._share and not self._make_room():
             return False
         try:
             segment.open(folder, frozenset((os.fstat(folder).st_uid, os.geteuid(), 0)))
@@ -309,13 +309,18 @@ class SpoolTail:
         self._open += 1
         return True
 
+    @property
+    def _share(self) -> int:
+        """How many files this spool may have open."""
+        return max(1, _MAX_OPEN // self._spools)
+
     def _make_room(self) -> bool:
         """Close files of which there is nothing to do just now: several at once, for looking for them takes time.
 
         Sealed ones too: if their folder cannot be entered, or not be written, they would never be closed.
         """
         idle = (s for s in self._segments() if s.fd >= 0 and not s.waiting and s.committed == s.offset)
-        found = list(itertools.islice(idle, max(1, _MAX_OPEN // 4)))
+        found = list(itertools.islice(idle, max(1, self._share // 4)))
         for segment in found:
             self._shut(segment)
         return bool(found)

@@ -139,8 +139,8 @@ class Collector:
         oldest = None if settings.retain is None else settings.retain + _LATE
         self._decoder = Decoder(self._geo, oldest=oldest)
         self._quarantine = Quarantine(folder / "quarantine", complain=complain)
-        alone = len(settings.spools) == 1
-        self._tails = [SpoolTail(spool, state, complain=complain, alone=alone) for spool in settings.spools]
+        count = len(settings.spools)
+        self._tails = [SpoolTail(spool, state, complain=complain, spools=count) for spool in settings.spools]
         for tail in self._tails:
             stack.callback(tail.close)
             tail.claim()
