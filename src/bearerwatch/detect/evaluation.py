@@ -93,7 +93,7 @@ class Evaluation:
         """Count the events of table ``batch``, if it is a new one, and note which keys are due."""
         self._now = now
         self._taken = False
-        rows = self._recent.take(self._tick + 1)
+        rows = self._recent.take(self._lake.batches, self._tick + 1)
         if rows:
             self._count(rows)
         self._taken = True

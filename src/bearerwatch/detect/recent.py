@@ -13,7 +13,7 @@ import duckdb
 
 from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 from bearerwatch.detect.ir import fields_of
-from bearerwatch.detect.rows import OUTCOME, RECEIVED, Row
+from bearerwatch.detect.rows import OUTCOME, Row
 from bearerwatch.detect.watch import Watch, Watches
 from bearerwatch.store.engine import COLUMNS
 
@@ -28,9 +28,6 @@ MOST_RARE = 40_000
 _LET_IN = ("success", "anonymous")
 _COMMON = "coalesce(outcome IN ('success', 'anonymous'), FALSE)"
 _MINUTE = 60_000_000
-# The lake makes the view anew at each append. Should it ever not, a batch is still known by its size and its stamp.
-_WHICH = "SELECT view_oid FROM duckdb_views() WHERE view_name = 'batch' AND NOT internal"
-_STAMP = "SELECT count(*), epoch_us(max(received_at)) FROM batch"
 
 
 def columns(watches: Sequence[Watch]) -> tuple[str, ...]:
@@ -48,8 +45,8 @@ class Recent:
         """Make the table, empty."""
         self._con = con
         self.columns = columns(watches.all)
-        self._names = ", ".join(f'"{name}"' for name in (*self.columns, "received_at"))
-        typed = ", ".join(f'"{name}" {COLUMNS[name]}' for name in (*self.columns, "received_at"))
+        self._names = ", ".join(f'"{name}"' for name in self.columns)
+        typed = ", ".join(f'"{name}" {COLUMNS[name]}' for name in self.columns)
         con.execute(f"CREATE OR REPLACE TABLE {TABLE} (id BIGINT, tick BIGINT, {typed})")
         self._select = watches.columns.select
         self._from: dict[bool, int | None] = {True: None, False: None}
@@ -58,25 +55,23 @@ class Recent:
         self._before = 0
         self._given_back: int | None = None
         """Rows with a higher id are given back and still there."""
-        self._which: list[tuple[int]] | None = None
-        self._stamp: tuple[int, int | None] = 0, None
+        self._batch = 0
+        """Number of the batch that was taken last."""
 
-    def take(self, tick: int) -> list[Row]:
-        """Take in view ``batch`` and return its rows; none if they were taken before."""
+    def take(self, batch: int, tick: int) -> list[Row]:
+        """Take in view ``batch``, which has that number, and return its rows; none if they were taken before."""
+        if batch == self._batch:
+            return []
         if self._given_back is not None:
             self._con.execute(f"DELETE FROM {TABLE} WHERE id > {self._given_back}")
             self._given_back = None
-        found = self._con.execute(_WHICH).fetchall()
-        if found == self._which and self._con.execute(_STAMP).fetchall() == [self._stamp]:
-            return []
         rows: list[Row] = self._con.execute(
             f"INSERT INTO {TABLE} SELECT {self._ids} + row_number() OVER (), {tick}, {self._names} FROM batch "
             f"RETURNING {self._select}"
         ).fetchall()
         self._before = self._ids
         self._ids += len(rows)
-        self._which = found
-        self._stamp = len(rows), max((row[RECEIVED] for row in rows), default=None)
+        self._batch = batch
         common = sum(row[OUTCOME] in _LET_IN for row in rows)
         self._rows[True] += common
         self._rows[False] += len(rows) - common
@@ -85,7 +80,7 @@ class Recent:
     def give_back(self) -> None:
         """The rows of the latest :meth:`take` could not be used: the next call returns them again."""
         # They are deleted then: just now there may be no room even for that.
-        self._given_back, self._which, self._stamp = self._before, None, (0, None)
+        self._given_back, self._batch = self._before, 0
 
     def load(self, events: str, since: int) -> None:
         """Fill the table anew from *events* (an SQL table expression), from *since* on as far as the bounds allow."""

@@ -8,14 +8,13 @@ from typing import Any
 from bearerwatch.detect import duckdb_sql as sql
 from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 
-__all__ = ["ID", "OUTCOME", "RECEIVED", "SEEN", "TS", "WEIGHT", "Columns", "Due", "Row", "Touched"]
+__all__ = ["ID", "OUTCOME", "SEEN", "TS", "WEIGHT", "Columns", "Due", "Row", "Touched"]
 
 Row = tuple[Any, ...]
 """What :meth:`Columns.select` asks for: id, ts (µs), weight, the evidence columns, then keys, values and the rest."""
 
 ID, TS, WEIGHT, OUTCOME = range(4)
 SEEN = slice(OUTCOME, OUTCOME + len(EVIDENCE))
-RECEIVED = SEEN.stop
 
 
 @dataclass(slots=True)
@@ -57,7 +56,6 @@ class Columns:
             "epoch_us(ts)",
             sql.WEIGHT,
             *(f'"{name}"' for name in EVIDENCE),
-            "epoch_us(received_at)",
         ]
 
     def index(self, expression: str) -> int:

@@ -117,6 +117,7 @@ class Lake:
         self._written_to = 0  # rows below are in self._written
         self._next = 0  # the next row gets this one or a higher one
         self._pending = 0
+        self._batches = 0
         self._written: list[Segment] = []
         self._tried = False  # whether a transaction has been given self._written before
         self._spoilt = False  # whether an append failed half-way and its rows are still there
@@ -127,6 +128,11 @@ class Lake:
     def pending_rows(self) -> int:
         """Rows appended and not yet committed."""
         return self._pending
+
+    @property
+    def batches(self) -> int:
+        """Number of the batch that ``batch`` shows: how many calls of :meth:`append` have come to their end."""
+        return self._batches
 
     def append(self, lines: Iterable[bytes]) -> int:
         """Take events into memory.
@@ -156,6 +162,7 @@ class Lake:
         if self.refused or resync:  # a failed statement may have used up row ids
             ((highest,),) = self._con.execute("SELECT max(rowid) FROM incoming").fetchall()
             self._next = max(self._next, -1 if highest is None else highest + 1)
+        self._batches += 1
         return rows
 
     def publish(self, tx: Connection) -> None:
