@@ -295,6 +295,17 @@ class TestStarting:
         with pytest.raises(ConfigurationError, match="cannot be used"):
             Collector(CollectorSettings(state_dir=tmp_path / "file" / "state")).run()
 
+    def test_a_folder_of_others_is_no_state_folder(self, site: Any, tmp_path: Path) -> None:
+        """It is left exactly as it was, and so is the way in."""
+        (tmp_path / "srv").mkdir()
+        (tmp_path / "srv").chmod(0o755)
+        (tmp_path / "srv" / "index.html").touch()
+        site.state_dir = tmp_path / "srv"
+        with pytest.raises(ConfigurationError, match="holds other things"):
+            site.start().stop()
+        assert stat.S_IMODE(site.state_dir.stat().st_mode) == 0o755
+        assert [path.name for path in site.state_dir.iterdir()] == ["index.html"]
+
     def test_wrong_rules(self, site: Any, tmp_path: Path) -> None:
         from bearerwatch.errors import RuleError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.store.folders import fsync, private_file, private_folder
+from bearerwatch.store.folders import fsync, private_file, private_folder, state_folder
 
 
 def mode(path: Path) -> int:
@@ -39,6 +39,33 @@ def test_a_shared_folder_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a").chmod(0o1777)
     assert mode(private_folder(tmp_path / "a")) == 0o1777
+
+
+def test_somebody_elses_folder_is_not_made_a_state_folder(tmp_path: Path) -> None:
+    """``--state /srv``, by root: everybody else would be locked out of it."""
+    (tmp_path / "srv").mkdir(mode=0o755)
+    (tmp_path / "srv" / "www").mkdir()
+    with pytest.raises(ConfigurationError, match="chmod 700"):
+        state_folder(tmp_path / "srv")
+    assert mode(tmp_path / "srv") == 0o755
+
+    (tmp_path / "srv").chmod(0o700)
+    assert state_folder(tmp_path / "srv") == tmp_path / "srv"
+
+
+@pytest.mark.parametrize("held", ["spool", "fingerprint.key", "collector.lock", "state.db", "lake", "lost+found", ""])
+def test_a_state_folder_of_ours_is_tightened(tmp_path: Path, held: str) -> None:
+    """An application may have begun it, or systemd, or whoever made an empty disk."""
+    (tmp_path / "state" / held).mkdir(parents=True)
+    (tmp_path / "state").chmod(0o755)
+    assert mode(state_folder(tmp_path / "state")) == 0o700
+
+
+def test_a_state_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert mode(state_folder(tmp_path / "a" / "b")) == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        state_folder(tmp_path / "file" / "b")
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "dangling"])

@@ -38,7 +38,7 @@ from bearerwatch.server.signals import Waker, stopping_by_signal
 from bearerwatch.server.status import Status, write_status
 from bearerwatch.server.upkeep import Upkeep
 from bearerwatch.store.engine import connect
-from bearerwatch.store.folders import private_folder
+from bearerwatch.store.folders import state_folder
 from bearerwatch.store.lake import Lake
 from bearerwatch.store.state import State, StateBusy, default_url
 
@@ -116,7 +116,7 @@ class Collector:
 
     def _open(self, stack: ExitStack) -> None:
         settings, complain = self.settings, self._complain
-        folder = private_folder(settings.state_dir)
+        folder = state_folder(settings.state_dir)
         stack.callback(StateLock(folder).release)
         if threading.current_thread() is threading.main_thread():  # else the process is somebody else's
             use(load_ring(folder=folder))

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from bearerwatch.errors import ConfigurationError
 
-__all__ = ["fsync", "private_file", "private_folder"]
+__all__ = ["fsync", "private_file", "private_folder", "state_folder"]
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
+# What tells a state folder from any other. Applications, who may come first, make the first two.
+_OURS = frozenset(("spool", "fingerprint.key", "collector.lock", "state.db", "lake"))
+_EMPTY_DISK = "lost+found"
 
 
 def private_folder(path: Path, *, below: Path | None = None) -> Path:
@@ -59,6 +62,28 @@ def private_folder(path: Path, *, below: Path | None = None) -> Path:
     for step in made:
         fsync(step.parent.resolve())
     return path
+
+
+def state_folder(path: Path) -> Path:
+    """Make *path* a private folder as :func:`private_folder` does, but never close somebody else's to its users.
+
+    Returns:
+        The folder's absolute path.
+
+    Raises:
+        ConfigurationError: it holds things, none of them ours, and others may enter it; or it cannot be used.
+    """
+    try:
+        shared = stat.S_IMODE(path.stat().st_mode) & 0o077
+        held = {held.name for held in path.iterdir()} - {_EMPTY_DISK} if shared else set()
+    except OSError:  # not there yet, or to be explained below
+        held = set()
+    if held and held.isdisjoint(_OURS):
+        raise ConfigurationError(
+            f"the state folder {path} holds other things, and others may enter it: as a state folder it would be closed"
+            " to them. Name a folder of its own, which is made if it is not there; or, if this is the one, chmod 700 it"
+        )
+    return private_folder(path)
 
 
 def private_file(path: Path) -> None:
