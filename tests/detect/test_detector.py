@@ -421,9 +421,9 @@ def test_running_out_of_memory_is_said_and_survived(collector: Make) -> None:
 
     box.detector._evaluation._focus.add = fail  # type: ignore[method-assign]
     with pytest.raises(StateBusy, match="no memory is left"):
-        box.tick(fails(6), 5.6)
+        box.tick(fails(6), 6.5)
     box.detector._evaluation._focus.add = add  # type: ignore[method-assign]
-    box.again(5.7)
+    box.again(6.6)
     box.tick(fails(7), 8)
     box.again(10)
     box.commit()
@@ -481,6 +481,18 @@ def test_recent_events_stay_within_their_bounds(collector: Make, monkeypatch: py
         ((rows,),) = box.con.execute(f"SELECT count(*) FROM {recent.TABLE}").fetchall()
         assert rows <= 200 * 1.25 + 100 * 1.25 + 50
         box.commit()
+
+
+def test_rows_that_wait_outlast_the_recent_ones(collector: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "MOST_RARE", 8)
+    box = collector(FIVE_IN_TEN)
+    box.tick(fails(0, 1, 2, 3, 4), 4)
+    box.tick([*fails(5, 5.1), *(e for i in range(20) for e in fails(6, ip=f"198.51.100.{i}"))], 6)
+    ((left,),) = box.con.execute(f"SELECT count(*) FROM {recent.TABLE} WHERE client_ip = '192.0.2.1'").fetchall()
+    assert left == 0
+    box.tick(fails(7), 8)
+    box.commit()
+    assert spans(box) == [(4, 7, 8, 4)]
 
 
 def test_keys_leave_the_focus_when_they_are_quiet(collector: Make) -> None:
@@ -552,10 +564,14 @@ def test_extending_waits_at_most_a_second(collector: Make) -> None:
     box = collector(FIVE_IN_TEN)
     box.tick(fails(*range(5)), 5)
     asked: list[int] = []
-    hits = box.detector._evaluation._focus.hits
-    box.detector._evaluation._focus.hits = lambda *a, **k: asked.append(1) or hits(*a, **k)  # type: ignore[method-assign, func-returns-value, assignment]
+    copied: list[int] = []
+    focus: Any = box.detector._evaluation._focus
+    hits, add = focus.hits, focus.add
+    focus.hits = lambda *a, **k: asked.append(1) or hits(*a, **k)  # type: ignore[func-returns-value]
+    focus.add = lambda pairs, *a: copied.extend([1] * bool(pairs)) or add(pairs, *a)  # type: ignore[func-returns-value]
     for tick in range(20):
         box.tick(fails(5 + tick / 4), 5 + (tick + 1) / 4)
     assert 4 <= len(asked) <= 6
+    assert len(copied) <= len(asked)
     box.commit()
     assert spans(box)[0][1] == 5 + 19 / 4

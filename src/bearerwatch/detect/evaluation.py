@@ -121,7 +121,7 @@ class Evaluation:
         for watch in self._watches.all:
             self._sort_out(watch, pairs, before, clock)
             watch.touched.clear()
-        self._focus.add(pairs)
+        self._focus.note(pairs)
 
     def _sort_out(self, watch: Watch, pairs: list[tuple[int, Row]], newest: int, clock: int) -> None:
         """Make the touched keys of *watch* due that might hold; collect the rows of those in focus."""
@@ -283,6 +283,8 @@ class Evaluation:
         """Forget what is older than needed."""
         if self._tidied is None:
             self._tidied = self._clock
+        if self._untidy or self._recent.crowded:
+            self._focus.catch_up()  # before what it copies from is dropped
         if self._untidy and self._clock is not None:
             self._tidied = self._floor = self._clock
             floors = {watch.number: self._clock - watch.horizon for watch in self._watches.all}

@@ -40,6 +40,7 @@ Span = tuple[Key, int, int]
 T = TypeVar("T")
 
 _FEW = 8
+_MOST_NOTED = 5_000
 _BRIEF = 5_000_000
 _EVER = -(2**62)
 _LAST = 2**62
@@ -67,12 +68,28 @@ class Focus:
         self._recent = recent
         self._names = ", ".join(f'"{name}"' for name in recent.columns)
         self._watches = {watch.number: watch for watch in watches}
+        self._noted: list[tuple[int, Row]] = []
         self.keys: dict[int, dict[Key, Watched]] = {number: {} for number in self._watches}
         kinds = ", ".join(f'"{name}" {COLUMNS[name]}' for name in recent.columns)
         for table in (FOCUS, COLD):
             con.execute(f"CREATE OR REPLACE TABLE {table} (rule INTEGER, tick BIGINT, {kinds})")
 
     # -- rows in -----------------------------------------------------------------------------------------------------
+
+    def note(self, pairs: list[tuple[int, Row]]) -> None:
+        """Take new rows of keys in focus, each with the number of the rule that wants it.
+
+        They are copied when somebody asks for them: that is once a second where an attack goes on, and copying a few
+        costs as much as copying many.
+        """
+        self._noted += pairs
+        if len(self._noted) > _MOST_NOTED:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Copy what was noted; the recent rows must still be there."""
+        self.add(self._noted)
+        self._noted = []
 
     def add(self, pairs: list[tuple[int, Row]], table: str = FOCUS) -> None:
         """Copy new rows from the recent ones, each with the number of the rule that wants it."""
@@ -180,6 +197,8 @@ class Focus:
             table: ``detect_focus`` or ``detect_cold``.
             before: look at rows of earlier ticks alone.
         """
+        if table == FOCUS:
+            self.catch_up()
         old = "" if before is None else f" AND tick < {before}"
         first, last = min(entry.first for entry in due.values()), max(entry.last for entry in due.values())
         names = [f"k{i}" for i in range(len(watch.rule.group_by))]
@@ -211,6 +230,8 @@ class Focus:
         found: dict[Key, list[Seen]] = {}
         if not gaps:
             return found
+        if table == FOCUS:
+            self.catch_up()
         width = len(watch.rule.group_by)
         names = ", ".join(f"k{i}" for i in range(width))
         shown = ", ".join(f'"{name}"' for name in EVIDENCE)
@@ -230,6 +251,7 @@ class Focus:
         """Forget all keys; those that are wanted are loaded again. Always safe."""
         for keys in self.keys.values():
             keys.clear()
+        self._noted = []
         self._con.execute(f"TRUNCATE {FOCUS}")
 
     def prune(self, floors: Mapping[int, int]) -> None:
