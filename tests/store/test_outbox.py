@@ -32,7 +32,7 @@ def row(episode: str = "e1", transition: str = "opened", channel: str = "hook", 
 
 def due(state: State, now: datetime = T0, limit: int = 100) -> list[tuple[str, str]]:
     with state.read() as conn:
-        return [(r.key, r.channel) for r in outbox.due(conn, now, limit)]
+        return [(r.key, r.channel) for channel in ("hook", "mail") for r in outbox.due(conn, channel, now, limit)]
 
 
 def test_what_is_enqueued_is_due_as_it_is(state: State) -> None:
@@ -40,7 +40,9 @@ def test_what_is_enqueued_is_due_as_it_is(state: State) -> None:
         assert outbox.enqueue(tx, [row(), row(channel="mail")]) == 2
 
     with state.read() as conn:
-        assert outbox.due(conn, T0) == [row(), row(channel="mail")]
+        assert outbox.due(conn, "hook", T0) == [row()]
+        assert outbox.due(conn, "mail", T0) == [row(channel="mail")]
+        assert outbox.due(conn, "other", T0) == []
 
 
 def test_the_same_key_and_channel_is_enqueued_once(state: State) -> None:
@@ -75,8 +77,9 @@ def test_a_failed_one_waits_and_remembers(state: State) -> None:
 
     assert due(state, T0 + 4 * SECOND) == []
     with state.read() as conn:
-        assert outbox.next_due(conn) == T0 + 5 * SECOND
-        [found] = outbox.due(conn, T0 + 5 * SECOND)
+        assert outbox.next_due(conn, "hook") == T0 + 5 * SECOND
+        assert outbox.next_due(conn, "mail") is None
+        [found] = outbox.due(conn, "hook", T0 + 5 * SECOND)
     assert (found.attempts, found.last_error) == (1, "503? " + "x" * 494)
 
 
@@ -89,7 +92,7 @@ def test_a_dead_one_is_never_tried_again(state: State) -> None:
 
     assert due(state, T0 + timedelta(days=1)) == []
     with state.read() as conn:
-        assert outbox.next_due(conn) is None
+        assert outbox.next_due(conn, "hook") is None
         assert outbox.counts(conn) == {"waiting": 0, "delivered": 0, "dead": 1}
 
 
@@ -103,6 +106,14 @@ def test_the_closing_waits_for_the_opening_on_its_channel(state: State) -> None:
     with state.begin() as tx:
         outbox.dead(tx, "e1:opened", "hook", T0, "410")
     assert due(state) == [("e1:closed", "hook"), ("e1:closed", "mail")]
+
+
+def test_of_what_began_together_the_beginnings_come_first(state: State) -> None:
+    """Among the notices of one tick, what is new comes before what is over."""
+    with state.begin() as tx:
+        outbox.enqueue(tx, [row("a", "closed"), row("b"), row("c")])
+
+    assert due(state) == [("b:opened", "hook"), ("c:opened", "hook"), ("a:closed", "hook")]
 
 
 def test_a_closing_without_an_opening_is_sent(state: State) -> None:
@@ -142,7 +153,7 @@ def test_whatever_happens_nothing_is_delivered_twice(sqlite: State, steps: list[
             if step == "enqueue":
                 outbox.enqueue(tx, [row(transition=transition)])
                 continue
-            for found in outbox.due(tx, T0):
+            for found in outbox.due(tx, "hook", T0):
                 if step == "ok":
                     sent.append(found.transition)
                     outbox.delivered(tx, found.key, found.channel, T0)

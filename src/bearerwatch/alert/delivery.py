@@ -183,7 +183,7 @@ class _Lane(threading.Thread):
         self._write()
         while not self._stopping.is_set():
             with self._state.read() as conn:
-                rows = self._due(conn)
+                rows = outbox.due(conn, self.channel.name, self._clock(), _BATCH)
                 if not rows:
                     return self._idle_for(conn)
             for row in rows:
@@ -239,38 +239,12 @@ class _Lane(threading.Thread):
         self._say(f"{said}; it is tried again, {row.attempts + 1} so far")
         return lambda tx: outbox.failed(tx, row.key, name, now + timedelta(seconds=wait), said)
 
-    def _due(self, conn: Connection) -> list[OutboxRow]:
-        """This channel's rows whose time has come, oldest first; a closing waits for its opening."""
-        before = table.alias("before")
-        opening = sa.exists().where(
-            before.c.episode_id == table.c.episode_id,
-            before.c.channel == table.c.channel,
-            before.c.transition == "opened",
-            before.c.delivered_at.is_(None),
-            before.c.dead_at.is_(None),
-        )
-        query = (
-            sa.select(table)
-            .where(
-                self._mine(),
-                table.c.next_try_at <= self._clock(),
-                sa.or_(table.c.transition == "opened", ~opening),
-            )
-            .order_by(table.c.created_at, table.c.transition.desc(), table.c.key)
-            .limit(_BATCH)
-        )
-        return [OutboxRow(**row) for row in conn.execute(query).mappings()]
-
     def _idle_for(self, conn: Connection) -> float:
-        query = sa.select(sa.func.min(table.c.next_try_at)).where(self._mine())
-        soonest: datetime | None = conn.execute(query).scalar_one()
+        soonest = outbox.next_due(conn, self.channel.name)
         if soonest is None:
             return _IDLE
         # What is due and yet not sent is a closing behind its opening, whose own time decides.
         return float(min(max((soonest - self._clock()).total_seconds(), _BUSY_WAIT), _IDLE))
-
-    def _mine(self) -> sa.ColumnElement[bool]:
-        return sa.and_(table.c.channel == self.channel.name, table.c.delivered_at.is_(None), table.c.dead_at.is_(None))
 
     def _say(self, message: str, *, force: bool = False) -> None:
         now = time.monotonic()

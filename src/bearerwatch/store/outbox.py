@@ -62,11 +62,15 @@ def _waiting() -> sa.ColumnElement[bool]:
     return sa.and_(table.c.delivered_at.is_(None), table.c.dead_at.is_(None))
 
 
-def due(conn: Connection, now: datetime, limit: int = 100) -> list[OutboxRow]:
-    """What should be sent now, oldest first.
+def _mine(channel: str) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.channel == channel, _waiting())
 
-    The word that an episode has closed waits until the word that it opened has been delivered on the same channel,
-    or has been given up: nobody is told of an end before a beginning.
+
+def due(conn: Connection, channel: str, now: datetime, limit: int = 100) -> list[OutboxRow]:
+    """What should be sent over *channel* now, oldest first.
+
+    The word that an episode has closed waits until the word that it opened has been delivered there, or has been
+    given up: nobody is told of an end before a beginning.
     """
     before = table.alias("before")
     opening = sa.exists().where(
@@ -78,16 +82,17 @@ def due(conn: Connection, now: datetime, limit: int = 100) -> list[OutboxRow]:
     )
     query = (
         sa.select(table)
-        .where(_waiting(), table.c.next_try_at <= now, sa.or_(table.c.transition == "opened", ~opening))
-        .order_by(table.c.created_at, table.c.key, table.c.channel)
+        .where(_mine(channel), table.c.next_try_at <= now, sa.or_(table.c.transition == "opened", ~opening))
+        .order_by(table.c.created_at, table.c.transition.desc(), table.c.key)
         .limit(limit)
     )
     return [OutboxRow(**row._mapping) for row in conn.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
 
 
-def next_due(conn: Connection) -> datetime | None:
-    """When the next waiting row wants to be tried; None when nothing waits."""
-    found: datetime | None = conn.execute(sa.select(sa.func.min(table.c.next_try_at)).where(_waiting())).scalar_one()
+def next_due(conn: Connection, channel: str) -> datetime | None:
+    """When the next row that waits for *channel* wants to be tried; None when nothing does."""
+    query = sa.select(sa.func.min(table.c.next_try_at)).where(_mine(channel))
+    found: datetime | None = conn.execute(query).scalar_one()
     return found
 
 
