@@ -13,10 +13,14 @@ import itertools
 import json
 import sys
 import time
+import uuid
 from base64 import urlsafe_b64encode
 from typing import Any
 
-__all__ = ["TOKENS", "environs", "jwt", "scopes"]
+__all__ = ["FRESH", "ODD", "TOKENS", "USUAL", "environs", "jwt", "scopes"]
+
+USUAL, FRESH, ODD = "usual", "fresh", "odd"
+"""Kinds of requests: the usual ones; each with a token that none has brought before; with a UUID and a query."""
 
 _AGENTS = (
     "shop-client/4.2 (linux; x86_64) python-httpx/0.28",
@@ -66,18 +70,26 @@ def _drawn(number: int) -> tuple[int, int]:
     return drawn % len(TOKENS), order % 50 if drawn & 64 else order % 100_000
 
 
-def environs(count: int, first: int = 0, *, fresh: bool = False) -> list[dict[str, Any]]:
+_ODD_QUERY = "page=2&q=shoes"
+
+
+def _odd_path(number: int) -> str:
+    return f"/organizations/{uuid.UUID(int=number << 64 | number)}/memberships"
+
+
+def environs(count: int, first: int = 0, kind: str = USUAL) -> list[dict[str, Any]]:
     """WSGI environs of *count* requests (PEP 3333)."""
     environs = []
     for number in range(first, first + count):
         client, order = _drawn(number)
-        token = _fresh() if fresh else TOKENS[client]
+        token = _fresh() if kind == FRESH else TOKENS[client]
+        path = _odd_path(order) if kind == ODD else f"/orders/{order}"
         environs.append(
             {
                 "REQUEST_METHOD": "GET",
                 "SCRIPT_NAME": "",
-                "PATH_INFO": f"/orders/{order}",
-                "QUERY_STRING": "",
+                "PATH_INFO": path,
+                "QUERY_STRING": _ODD_QUERY if kind == ODD else "",
                 "SERVER_NAME": "127.0.0.1",
                 "SERVER_PORT": "8000",
                 "SERVER_PROTOCOL": "HTTP/1.1",
@@ -101,12 +113,13 @@ def environs(count: int, first: int = 0, *, fresh: bool = False) -> list[dict[st
     return environs
 
 
-def scopes(count: int, first: int = 0, *, fresh: bool = False) -> list[dict[str, Any]]:
+def scopes(count: int, first: int = 0, kind: str = USUAL) -> list[dict[str, Any]]:
     """ASGI scopes of *count* requests."""
     scopes = []
     for number in range(first, first + count):
         client, order = _drawn(number)
-        token = _fresh() if fresh else TOKENS[client]
+        token = _fresh() if kind == FRESH else TOKENS[client]
+        path = _odd_path(order) if kind == ODD else f"/orders/{order}"
         scopes.append(
             {
                 "type": "http",
@@ -114,9 +127,9 @@ def scopes(count: int, first: int = 0, *, fresh: bool = False) -> list[dict[str,
                 "http_version": "1.1",
                 "method": "GET",
                 "scheme": "http",
-                "path": f"/orders/{order}",
-                "raw_path": f"/orders/{order}".encode(),
-                "query_string": b"",
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": _ODD_QUERY.encode() if kind == ODD else b"",
                 "root_path": "",
                 "headers": [
                     (b"host", b"api.example.com"),

@@ -1,6 +1,4 @@
-"""One variant in one process: answers each line ``<chunks> <size> <fresh>`` with the times of that many requests.
-
-``fresh`` is 1 where every request shall bring a token nobody has seen before.
+"""One variant in one process: answers each line ``<chunks> <size> <kind>`` with the times of that many requests.
 
 The bare application and the variant take turns, chunk by chunk, in the same process, so that neither a
 drifting clock speed nor the luck of a memory layout favours one of them.
@@ -25,13 +23,13 @@ from bench._web import _between
 Times = tuple[int, int]
 
 
-def _wsgi(app: Callable[..., Any], count: int, first: int, *, fresh: bool = False) -> Times:
+def _wsgi(app: Callable[..., Any], count: int, first: int, kind: str = _requests.USUAL) -> Times:
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
         nonlocal answered
         answered += status[:3] == "200"
 
     answered = 0
-    environs = _requests.environs(count, first, fresh=fresh)
+    environs = _requests.environs(count, first, kind)
     wall, cpu = time.perf_counter_ns(), time.process_time_ns()
     for environ in environs:
         body = app(environ, start_response)
@@ -45,7 +43,7 @@ def _wsgi(app: Callable[..., Any], count: int, first: int, *, fresh: bool = Fals
     return times
 
 
-def _asgi(app: Callable[..., Any], count: int, first: int, *, fresh: bool = False) -> Times:
+def _asgi(app: Callable[..., Any], count: int, first: int, kind: str = _requests.USUAL) -> Times:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -61,7 +59,7 @@ def _asgi(app: Callable[..., Any], count: int, first: int, *, fresh: bool = Fals
         return time.perf_counter_ns() - wall, time.process_time_ns() - cpu
 
     answered = 0
-    scopes = _requests.scopes(count, first, fresh=fresh)
+    scopes = _requests.scopes(count, first, kind)
     times = _loop.run_until_complete(run())
     assert answered == count, f"{answered} of {count} requests were answered with 200"
     return times
@@ -84,7 +82,8 @@ def main(framework: str, variant: str, folder: Path) -> None:
     print("ready", file=answers, flush=True)
     served = 0
     for line in sys.stdin:
-        chunks, size, fresh = map(int, line.split())
+        *numbers, kind = line.split()
+        chunks, size = map(int, numbers)
         times: dict[str, list[Times]] = {"bare": [], "watched": []}
         for app in (bare, watched):
             run(app, 2 * size, served)  # the other variants' processes have had the caches meanwhile
@@ -92,7 +91,7 @@ def main(framework: str, variant: str, folder: Path) -> None:
             pair = [("bare", bare), ("watched", watched)]
             served += size
             for name, app in pair if (served // size) % 2 else reversed(pair):
-                times[name].append(run(app, size, served, fresh=bool(fresh)))
+                times[name].append(run(app, size, served, kind))
         for action in _between.rounds:
             action()
         gc.collect()

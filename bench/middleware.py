@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench._requests import FRESH, ODD, USUAL
 from bench._rows import Measured, Row
 
 IDS = ("middleware.django", "middleware.flask", "middleware.starlette")
@@ -28,7 +29,8 @@ bare application against itself: what the method cannot tell from nothing.
 
 Every request is a `GET` of a JSON document by one of 64 clients, each with its own JWT and address; half of the
 requests are for 50 popular orders and half for any of 100,000. A token costs more the first time a process sees it,
-for it is read and fingerprinted then; the notes say what a request costs if every one brings a new token.
+for it is read and fingerprinted then; and a path that could hide a token, or a query, is looked through. The notes say
+what a request costs if every one brings a new token, and if every one has a UUID in its path and a query.
 bearerwatch writes its full event to a spool, and the events are counted afterwards. The *floor* writes to the same
 file system: an id, one HMAC-SHA-256 of the token, one record of the same fields encoded by msgspec, one `write` with
 `O_APPEND`, and nothing else. The limit is 1.5 times the floor of the same run.
@@ -39,6 +41,8 @@ exporter; on Flask and Starlette it is its WSGI and ASGI middleware."""
 
 _LIMIT = 1.5
 _FRESH = "bearerwatch, new tokens"
+_ODD = "bearerwatch, long paths"
+_MORE = {_FRESH: FRESH, _ODD: ODD}
 _CHUNKS = 5
 """Chunks of a slice, which is what one variant does before it is the next one's turn."""
 _SIZE = 50
@@ -58,8 +62,8 @@ def run(ids: list[str], *, quick: bool) -> Iterator[Measured]:
 
 def _framework(framework: str, repeats: int, rounds: int, slices: int) -> Measured:
     variants = ("bare", *importlib.import_module(f"bench._web.{framework}").VARIANTS)
-    wall: dict[str, list[float]] = {variant: [] for variant in (*variants, _FRESH)}
-    cpu: dict[str, list[float]] = {variant: [] for variant in (*variants, _FRESH)}
+    wall: dict[str, list[float]] = {variant: [] for variant in (*variants, *_MORE)}
+    cpu: dict[str, list[float]] = {variant: [] for variant in (*variants, *_MORE)}
     bare: list[float] = []
     for _ in range(repeats):
         for variant, times in _repeat(framework, variants, rounds * slices).items():
@@ -70,13 +74,13 @@ def _framework(framework: str, repeats: int, rounds: int, slices: int) -> Measur
     added = {variant: round(median(values), 1) for variant, values in cpu.items()}
     noise = added.pop("bare")
     ours = added.pop("bearerwatch")
-    fresh = added.pop(_FRESH)
+    fresh, odd = added.pop(_FRESH), added.pop(_ODD)
     spread = {name: f"{min(cpu[name]):.1f} to {max(cpu[name]):.1f} µs" for name in ("bearerwatch", "floor")}
     how = (
         f"bare {median(bare):.1f} µs; {repeats} x {rounds} rounds of {slices * _CHUNKS * _SIZE} requests; "
         f"A/A {noise:+.1f} µs; repetitions of ours {spread['bearerwatch']}, of the floor {spread['floor']}; "
         f"by the wall clock ours {median(wall['bearerwatch']):.1f} µs, floor {median(wall['floor']):.1f} µs; "
-        f"where no token has been seen before, ours {fresh:.1f} µs"
+        f"where no token has been seen before, ours {fresh:.1f} µs; with a UUID in the path and a query, {odd:.1f} µs"
     )
     row = Row(
         id=f"middleware.{framework}",
@@ -90,7 +94,7 @@ def _framework(framework: str, repeats: int, rounds: int, slices: int) -> Measur
 
 def _repeat(framework: str, variants: tuple[str, ...], slices: int) -> dict[str, dict[str, list[tuple[int, int]]]]:
     times: dict[str, dict[str, list[tuple[int, int]]]] = {
-        variant: {"bare": [], "watched": []} for variant in (*variants, _FRESH)
+        variant: {"bare": [], "watched": []} for variant in (*variants, *_MORE)
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bearerwatch-bench-")))
@@ -98,12 +102,13 @@ def _repeat(framework: str, variants: tuple[str, ...], slices: int) -> dict[str,
         for number in range(slices):
             turn = list(workers.items())
             for variant, worker in turn[number % len(turn) :] + turn[: number % len(turn)]:
-                for name, values in _ask(worker, f"{_CHUNKS} {_SIZE} 0").items():
+                for name, values in _ask(worker, f"{_CHUNKS} {_SIZE} {USUAL}").items():
                     times[variant][name] += values
-        for _ in range(slices // 6):
-            for name, values in _ask(workers["bearerwatch"], f"{_CHUNKS} {_SIZE} 1").items():
-                times[_FRESH][name] += values
-        _counted(folder / "bearerwatch" / "spool", _WARM_UP + (slices + slices // 6) * _SLICE)
+        for variant, kind in _MORE.items():
+            for _ in range(slices // 6):
+                for name, values in _ask(workers["bearerwatch"], f"{_CHUNKS} {_SIZE} {kind}").items():
+                    times[variant][name] += values
+        _counted(folder / "bearerwatch" / "spool", _WARM_UP + (slices + len(_MORE) * (slices // 6)) * _SLICE)
         _counted(folder / "floor", _WARM_UP + slices * _SLICE)
     return times
 

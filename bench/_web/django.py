@@ -6,6 +6,7 @@ import logging.config
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import django
 from django.conf import settings
@@ -24,7 +25,11 @@ def order(_request: HttpRequest, pk: int) -> JsonResponse:
     return JsonResponse({"id": pk, "state": "paid", "items": [{"sku": "A-17", "count": 2}]})
 
 
-urlpatterns = [path("orders/<int:pk>", order)]
+def memberships(_request: HttpRequest, pk: UUID) -> JsonResponse:
+    return JsonResponse({"id": str(pk), "members": [{"name": "A", "role": "owner"}]})
+
+
+urlpatterns = [path("orders/<int:pk>", order), path("organizations/<uuid:pk>/memberships", memberships)]
 
 
 def _configure(*apps: str, **more: Any) -> None:

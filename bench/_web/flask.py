@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import flask
 
@@ -20,6 +21,10 @@ def _app() -> flask.Flask:
     @app.get("/orders/<int:pk>")
     def order(pk: int) -> flask.Response:
         return flask.jsonify({"id": pk, "state": "paid", "items": [{"sku": "A-17", "count": 2}]})
+
+    @app.get("/organizations/<uuid:pk>/memberships")
+    def memberships(pk: UUID) -> flask.Response:
+        return flask.jsonify({"id": str(pk), "members": [{"name": "A", "role": "owner"}]})
 
     return app
 

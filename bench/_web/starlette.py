@@ -21,8 +21,14 @@ async def order(request: Request) -> JSONResponse:
     return JSONResponse({"id": request.path_params["pk"], "state": "paid", "items": [{"sku": "A-17", "count": 2}]})
 
 
+async def memberships(request: Request) -> JSONResponse:
+    return JSONResponse({"id": str(request.path_params["pk"]), "members": [{"name": "A", "role": "owner"}]})
+
+
 def _app() -> Starlette:
-    return Starlette(routes=[Route("/orders/{pk:int}", order)])
+    return Starlette(
+        routes=[Route("/orders/{pk:int}", order), Route("/organizations/{pk:uuid}/memberships", memberships)]
+    )
 
 
 def build(variant: str, folder: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -30,7 +30,7 @@ def test_few_tokens_do_much_and_few_requests_fail(tmp_path):
 
 def test_requests_bring_known_tokens_or_new_ones():
     usual = {environ["HTTP_AUTHORIZATION"] for environ in _requests.environs(500)}
-    fresh = {environ["HTTP_AUTHORIZATION"] for environ in _requests.environs(500, fresh=True)}
+    fresh = {environ["HTTP_AUTHORIZATION"] for environ in _requests.environs(500, kind=_requests.FRESH)}
     assert len(usual) <= len(_requests.TOKENS)
     assert len(fresh) == 500
     assert not usual & fresh

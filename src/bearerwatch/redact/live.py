@@ -3,8 +3,9 @@
 No pattern can tell an opaque token, nor the third part of a JWT that somebody split at its dots. But while its
 request is in flight the token is known, and no run of twelve of its characters has any business in a log.
 
-The index holds every fifth run of eight characters (*gram*) of each token: whatever stretch of twelve is cut out of
-it, one of them is in it. A text is looked through once, however many tokens are live.
+The index holds every second run of seven characters (*gram*) of each token, and every third one of a text is looked
+up in it. Any stretch of twelve holds six of them, one after the other, and of six in a row one is both: so no stretch
+of twelve is missed wherever it is cut out and put, and a text is looked through once, however many tokens are live.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ MIN_LIVE = 12
 
 LIVE = "live"
 PASSWORD = "password"  # noqa: S105 - the name of a kind
-_GRAM = 8
-_STRIDE = MIN_LIVE - _GRAM + 1
+_GRAM = 7
+_STRIDE = 2
+"""From one gram of a token that is known to the next."""
+_STEP = 3
+"""From one gram of a text that is looked up to the next. Both, having no common divisor, meet within six."""
 _COARSE = 64
 """Distance of the grams of a spelling that turns up whole or not at all."""
 _MOST_COARSE = 256
 _MOST_SHARING = 32
 """Credentials of one origin have much in common: so many are compared where that stands in a text."""
-_MOST = 600_000
+_MOST = 300_000
 """Characters of tokens to know in full, some 25 MB of index. Past that, those that are over are forgotten."""
 _RUN = re.compile(r"[A-Za-z0-9._~+/=%-]{12,}")
 _WHOLE = re.compile(r"[A-Za-z0-9._~+/=%-]*\Z")
@@ -83,7 +87,7 @@ class LiveText:
         known = self._grams.keys()
         for run in _RUN.finditer(text):
             begin, end = run.span()
-            if not known.isdisjoint([text[at : at + _GRAM] for at in range(begin, end - _GRAM + 1)]):
+            if not known.isdisjoint([text[at : at + _GRAM] for at in range(begin, end - _GRAM + 1, _STEP)]):
                 yield from self._in_run(text, begin, end)
 
     def _in_run(self, text: str, begin: int, end: int) -> Iterator[tuple[int, int, str]]:
@@ -95,11 +99,10 @@ class LiveText:
         while at <= end - _GRAM:
             spelling = self._grams.get(text[at : at + _GRAM])
             found = None if spelling is None else self._around(text, at, spelling)
-            if found is None:
-                at += 1
-            else:
+            at += _STEP
+            if found is not None:
                 yield found
-                at = max(at + 1, found[1] - _GRAM + 1)
+                at += max(0, found[1] - _GRAM + 1 - at) // _STEP * _STEP
 
     def _around(self, text: str, at: int, spelling: _Spelling) -> tuple[int, int, str] | None:
         """The trace of live credentials whose gram stands at *at*; *spelling* is one that has it."""
@@ -180,12 +183,12 @@ class LiveText:
         self._room -= len(credential)
         grams = self._grams
         spellings = _spellings(credential)
-        for place, spelling in enumerate(spellings):
+        for number, spelling in enumerate(spellings):
             text = spelling.text
             if not _WHOLE.match(text):
                 self._odd = [*self._odd, spelling]
             last = len(text) - _GRAM
-            if place == 0 and full:
+            if number == 0 and full:
                 for at in range(spelling.public, last + 1, _STRIDE):
                     gram = text[at : at + _GRAM]
                     other = grams.get(gram)
@@ -195,8 +198,9 @@ class LiveText:
                         self._shared.add(gram)
                 continue
             step = max(_COARSE, last // _MOST_COARSE)
-            for at in range(spelling.public, last + 1, step):
-                grams.setdefault(text[at : at + _GRAM], spelling)
+            for place in range(spelling.public, last + 1, step):
+                for at in range(place, min(place + _STEP, last + 1)):  # one of them is looked up
+                    grams.setdefault(text[at : at + _GRAM], spelling)
         self._known.add(credential)
 
 
