@@ -87,19 +87,16 @@ class Lake:
         state: State,
         con: duckdb.DuckDBPyConnection,
         *,
-        scratch: Path | None = None,
-        quarantine: Path | None = None,
         grace: timedelta = GRACE,
         report: Callable[[str], None] = say,
     ) -> None:
         """Make the views; nothing on the disk is touched yet.
 
         Args:
-            folder: the lake's own folder, ``<state>/lake``.
+            folder: the lake's own folder, ``<state>/lake``; what does not fit in memory goes to ``tmp`` beside it,
+                damaged files to ``quarantine/files``.
             state: the migrated state database.
             con: from :func:`bearerwatch.store.engine.connect`; the caller closes it.
-            scratch: for what does not fit in memory; default ``tmp`` beside *folder*.
-            quarantine: for damaged files; default ``quarantine/files`` beside *folder*.
             grace: how long files out of use stay on the disk.
             report: told about damaged files, in words that say what to do.
         """
@@ -109,8 +106,8 @@ class Lake:
         """Lines the latest :meth:`append` could not load: no JSON object, or without kind, ts or a UUID."""
         self._con = con
         self._grace = grace
-        self._catalog = Catalog(folder, state, quarantine or folder.parent / "quarantine" / "files", report)
-        self._upkeep = Upkeep(self._catalog, state, scratch or folder.parent / "tmp", report)
+        self._catalog = Catalog(folder, state, folder.parent / "quarantine" / "files", report)
+        self._upkeep = Upkeep(self._catalog, state, folder.parent / "tmp", report)
         # Rows are told apart by DuckDB's row ids: oldest <= first <= written_to <= next.
         self._oldest = 0  # the table has none below
         self._first = 0  # the pending rows begin here
