@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["MAX_LENGTH", "markdown_code", "plain", "printable"]
+__all__ = ["MAX_LENGTH", "plain", "printable"]
 
 MAX_LENGTH = 300
 """Values longer than this many characters are cut."""
@@ -35,12 +35,6 @@ def _escaped(character: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-def markdown_code(value: Any, limit: int = MAX_LENGTH) -> str:
-    """*value* as a Markdown code span: nothing in it is a link, a mention or markup (CommonMark §6.1)."""
-    text = printable(value, limit).replace("`", "'")
-    return f"`{text}`" if text.strip() else "` `"
 
 
 # Look-alikes: U+FF20 fullwidth commercial at, U+2039 and U+203A single angle quotation marks.

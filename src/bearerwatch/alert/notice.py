@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from bearerwatch.alert.escape import MAX_LENGTH, markdown_code, printable
+from bearerwatch.alert.escape import MAX_LENGTH, printable
 from bearerwatch.redact import redact_text
 
 __all__ = ["LEVELS", "AlertEpisode", "Notice", "level_rank", "span", "stamp"]
@@ -223,17 +223,6 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.advice and self.transition == "opened":
             lines += ["", f"What to do: {self.advice}"]
         lines += ["", f"More: bearerwatch alerts show {self.episode_id}"]
-        return "\n".join(lines)
-
-    def markdown(self) -> str:
-        """CommonMark; every stored value stands in a code span, so none is a link, a mention or markup."""
-        verb = "" if self.transition == "opened" else "Closed: "
-        lines = [f"**{self.level.upper()}** {verb}{markdown_code(self.title)}", ""]
-        lines += [
-            f"- **{label}:** {', '.join(markdown_code(value) for value in values)}" for label, values in self.facts()
-        ]
-        if self.advice and self.transition == "opened":
-            lines += ["", f"**What to do:** {markdown_code(self.advice, _LONGEST_ADVICE)}"]
         return "\n".join(lines)
 
     def payload(self) -> dict[str, Any]:
