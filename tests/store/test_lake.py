@@ -7,6 +7,8 @@ import secrets
 import shutil
 import sqlite3
 import stat
+import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -226,6 +228,27 @@ class TestPublish:
 
         assert kept.ids() == list(range(10))
         assert kept.lake.pending_rows == 0
+
+    def test_a_commit_that_is_still_under_way_when_it_is_tried_again(self, kept_anywhere: Kept) -> None:
+        """The connection broke, the server's own process for it goes on: the second try waits for how the first ends."""
+        kept = kept_anywhere
+        kept.lake.append([line(1)])
+        published = threading.Event()
+
+        def first() -> None:
+            with kept.state.begin() as tx:
+                kept.lake.publish(tx)
+                published.set()
+                time.sleep(0.4)
+
+        thread = threading.Thread(target=first)
+        thread.start()
+        assert published.wait(5)
+        with kept.state.begin() as tx:
+            kept.lake.publish(tx)
+        kept.lake.committed()
+        thread.join()
+        assert kept.ids() == [1]
 
     def test_a_commit_whose_answer_got_lost_is_not_entered_twice(self, kept_anywhere: Kept) -> None:
         kept = kept_anywhere
