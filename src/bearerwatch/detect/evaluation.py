@@ -13,11 +13,11 @@ import duckdb
 
 from bearerwatch.detect.book import EpisodeBook, Happened
 from bearerwatch.detect.evidence import Seen, together
-from bearerwatch.detect.focus import COLD, FOCUS, Focus, Span
+from bearerwatch.detect.focus import COLD, FOCUS, Focus, Span, Watched
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, islands, micros, uncovered
 from bearerwatch.detect.recent import Recent
-from bearerwatch.detect.rows import SEEN, TS, WEIGHT, Due, Row
+from bearerwatch.detect.rows import SEEN, TS, WEIGHT, Due, Row, Touched
 from bearerwatch.detect.warmup import warm_up
 from bearerwatch.detect.watch import Watch, Watches
 from bearerwatch.store import episodes
@@ -130,9 +130,13 @@ class Evaluation:
             focused = watched.get(key)
             if focused is not None:
                 pairs += [(watch.number, row) for row in touched.rows]
+            if focused is not None and focused.counts is not None:
+                self._watches.add_to(focused.counts, watch, touched.rows)
             if key in due:
                 due[key].merge(touched)
                 due[key].heard = clock
+            elif self._short(watch, focused, touched):
+                pass
             elif watch.might_hold(touched.first, touched.last, key):
                 due[key] = Due(touched.first, touched.last, touched.rows, self._tick, newest, clock, clock)
             if focused is not None:
@@ -140,6 +144,16 @@ class Evaluation:
                     focused.used = self._clock or 0
                 else:
                     focused.newest = max(focused.newest, touched.last)
+
+    def _short(self, watch: Watch, focused: Watched | None, touched: Touched) -> bool:
+        """Whether a key in focus has too little for some step, whatever the sketches, where keys share counters, say.
+
+        An attacker who shares one with somebody who is let in would else be asked about "let in after failures" at
+        every tick.
+        """
+        if focused is None or focused.counts is None or touched.first - watch.reach < focused.start:
+            return False
+        return not watch.enough(focused.counts)
 
     # -- out ---------------------------------------------------------------------------------------------------------
 
@@ -232,6 +246,9 @@ class Evaluation:
             del self._due[watch.number][key]
         self._note_evidence(watch, grown, due, table)
         self._note_newest(watch, due)
+        if table == FOCUS:
+            known = self._focus.keys[watch.number]
+            self._focus.count(watch, [key for key in due if key not in hits and known[key].counts is None])
 
     def _note_newest(self, watch: Watch, due: Mapping[Key, Due]) -> None:
         """The rows of *due*, which are answered, are old from now on, whatever becomes of the other keys."""

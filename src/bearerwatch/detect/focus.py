@@ -2,8 +2,8 @@
 """The events of the keys that might have crossed, and the exact question put to them.
 
 A key comes into focus when its sketches cannot rule it out: its events of the last minutes are loaded once, and new
-ones are added as they arrive, so that a key under attack costs a look at its own rows and nothing else. Keys with
-events from before the sketches' memory are looked up in the lake each time (*cold*).
+ones are added before it is asked about, so that a key under attack costs a look at its own rows and nothing else. Keys
+with events from before the sketches' memory are looked up in the lake each time (*cold*).
 
 Rows have the number of the tick they came with; *since* is the first tick whose rows are new. Times are µs.
 """
@@ -56,6 +56,8 @@ class Watched:
     """None of its old rows is later."""
     used: int
     """When it last could not be ruled out, by event time."""
+    counts: list[int] | None = None
+    """How much each step of the rule has of its rows, or more; None if that is not known."""
 
 
 class Focus:
@@ -244,6 +246,27 @@ class Focus:
         for row in rows:
             found.setdefault(row[:width], []).append(Seen(*row[width:]))
         return found
+
+    def count(self, watch: Watch, keys: Iterable[Key]) -> None:
+        """Find out how much each step of the rule has of *keys*, which are in focus."""
+        wanted = {key: self.keys[watch.number][key] for key in keys if key in self.keys[watch.number]}
+        if not wanted:
+            return
+        self.catch_up()
+        group_by = watch.rule.group_by
+        cte, on, values = _joined(watch, [(key, 0, 0) for key in wanted])
+        sums = ", ".join(
+            f"coalesce(sum({sql.WEIGHT}) FILTER (WHERE {sql.step_where(stage.step, group_by)}), 0)"
+            for stage in watch.stages
+        )
+        names = ", ".join(f"k{i}" for i in range(len(group_by)))
+        rows = self._con.execute(
+            f"WITH {cte} SELECT {names}, {sums} FROM {FOCUS} e JOIN spans ON {on} WHERE rule = {watch.number} "
+            f"GROUP BY {names}",
+            values,
+        ).fetchall()
+        for row in rows:
+            wanted[row[: len(group_by)]].counts = [int(number) for number in row[len(group_by) :]]
 
     # -- upkeep ------------------------------------------------------------------------------------------------------
 

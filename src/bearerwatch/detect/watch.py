@@ -49,6 +49,11 @@ class Stage:
     """Where the counted value is found in a row; None if events are counted."""
     sketch: Sketch | None
 
+    @property
+    def at_least(self) -> int:
+        """The least it takes of events, or of values, each of which needs an event."""
+        return 1 if isinstance(self.step, Selection) else self.step.at_least
+
     def taking(self, row: Row) -> Key | None:
         """The key of *row*, if all that this step needs of it is known."""
         key = self.key(row)
@@ -91,6 +96,10 @@ class Watch:
         """Whether every step might be met around events of *key* between *first* and *last*."""
         low, high = first - self.reach, last + self.reach
         return all(stage.sketch is None or stage.sketch.crossed(key, low, high) for stage in self.stages)
+
+    def enough(self, counts: Sequence[int]) -> bool:
+        """Whether a key could hold that has so much for each step, at whatever times."""
+        return all(count >= stage.at_least for stage, count in zip(self.stages, counts, strict=True))
 
     @property
     def degraded(self) -> bool:
@@ -195,6 +204,14 @@ class Watches:
                 if row[TS] < watch.known_from:
                     watch.unsure.add(key)
         self._pick(rows, wanted, focused)
+
+    def add_to(self, counts: list[int], watch: Watch, rows: Iterable[Row]) -> None:
+        """Add *rows*, which are of the latest :meth:`take` and of one key, to what each step of *watch* has."""
+        for row in rows:
+            stages = self._stages[tuple([row[i] for i in self._place])]
+            for i, stage in enumerate(watch.stages):
+                if stage in stages and stage.taking(row) is not None:
+                    counts[i] += row[WEIGHT]
 
     def _pick(self, rows: Sequence[Row], wanted: list[list[Stage]], focused: Mapping[int, Collection[Key]]) -> None:
         """A second look at the few keys that may matter, now that all is counted."""
