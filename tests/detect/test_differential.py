@@ -49,7 +49,8 @@ class World:
     wait: float
     """Seconds that extending an open episode may wait."""
     pauses: float = 0
-    """Share of ticks before which nothing was read for a while: episodes are closed, and events come late."""
+    """Share of ticks before which nothing was read for a while: episodes are closed, and go on in the backlog. Then
+    half of the events are of one attack that lasts."""
 
 
 @contextmanager
@@ -82,6 +83,9 @@ def arrivals(world: World, rnd: random.Random) -> list[tuple[datetime, AuthEvent
     for _ in range(world.events):
         # Bursts, now and then at the very same instant, and on the second so that windows end exactly at events.
         at = rnd.choice(bursts) + rnd.choice([rnd.uniform(0, 12), rnd.randrange(12), rnd.randrange(3)])
+        lasting = world.pauses and rnd.random() < 0.5
+        if lasting:
+            at = rnd.uniform(0, world.span)
         at = round(at) if rnd.random() < 0.4 else round(at, 6)
         ts = T0 + timedelta(seconds=at)
         arrives = ts + timedelta(seconds=rnd.choice([0, rnd.uniform(0, 1), rnd.uniform(0, world.lateness)]))
@@ -97,6 +101,8 @@ def arrivals(world: World, rnd: random.Random) -> list[tuple[datetime, AuthEvent
             "count": rnd.choice([1, 1, 1, 1, 2, 7]),
         }
         outcome = rnd.choice(["invalid", "invalid", "expired", "success", "success", "missing", "anonymous", None])
+        if lasting:
+            fields["client_ip"], outcome = "192.0.2.1", "invalid"
         out.append((arrives, event(ts, outcome, **fields)))
     out.sort(key=lambda item: item[0])
     return out
@@ -137,6 +143,8 @@ def _run(world: World, rnd: random.Random, pending: list[tuple[datetime, AuthEve
             for _ in range(rnd.randint(1, 4)):
                 now += timedelta(seconds=rnd.choice([5, 20]))
                 heard += box.again(now)
+            backlog = sum(at <= now for at, _ in pending) // rnd.choice([1, 2])
+            taken, pending = [*taken, *pending[:backlog]], pending[backlog:]
         heard += box.tick([e for _, e in taken], now)
         unsure += [e for _, e in taken]
         if rnd.random() < 0.1:
