@@ -6,8 +6,9 @@ import ipaddress
 from functools import lru_cache
 from typing import Literal
 
-__all__ = ["UNIX", "Callers", "Network", "Proxy", "canonical"]
+__all__ = ["UNIX", "Address", "Callers", "Network", "Proxy", "address", "canonical"]
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 UNIX = "unix"
 """Whoever connects through a Unix socket: the server names no address for such a peer."""
@@ -32,17 +33,17 @@ class Callers:
         """Whether any proxy's word is taken at all."""
         self._known: dict[str, bool] = {}
 
-    def trusts(self, address: str) -> bool:
-        """Whether *address* is a proxy whose forwarding headers are believed."""
-        if not address or address.startswith("/"):
+    def trusts(self, peer: str) -> bool:
+        """Whether *peer* is a proxy whose forwarding headers are believed."""
+        if not peer or peer.startswith("/"):
             return self._unix
         if not self._trusted:
             return False
-        known = self._known.get(address)
+        known = self._known.get(peer)
         if known is None:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
-            known = self._known[address] = _inside(address, self._trusted)
+            known = self._known[peer] = _inside(peer, self._trusted)
         return known
 
     def behind(self, peer: str, forwarded_for: str | None, forwarded: str | None) -> str | None:
@@ -55,13 +56,24 @@ class Callers:
         found = canonical(peer)
         chain = forwarded_for.split(",") if forwarded_for else _elements(forwarded or "")
         for entry in reversed(chain[-_MAX_CHAIN:]):
-            address = canonical(entry.strip())
-            if address is None:
+            named = canonical(entry.strip())
+            if named is None:
                 return found  # unreadable: nothing left of it can be believed
-            found = address
-            if not self.trusts(address):
+            found = named
+            if not self.trusts(named):
                 break
         return found
+
+
+def address(text: str) -> Address:
+    """*text* as an IP address; an IPv4 address mapped into IPv6 (RFC 4291 §2.5.5.2) is the IPv4 address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parsed = ipaddress.ip_address(text)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
 
 
 @lru_cache(maxsize=_MAX_KNOWN)
@@ -74,21 +86,16 @@ def canonical(text: str) -> str | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        parsed = ipaddress.ip_address(text.partition("%")[0])
+        return str(address(text.partition("%")[0]))
     except ValueError:
         return None
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(parsed)
 
 
-def _inside(address: str, networks: tuple[Network, ...]) -> bool:
+def _inside(text: str, networks: tuple[Network, ...]) -> bool:
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = address(text)
     except ValueError:
         return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
     return any(parsed.version == network.version and parsed in network for network in networks)
 
 

@@ -15,7 +15,7 @@ from bearerwatch import _jws
 from bearerwatch.context import Decision
 from bearerwatch.event import Outcome
 
-__all__ = ["NOTHING", "Challenge", "Presented", "State", "Verdict", "classify", "let_in", "present"]
+__all__ = ["NOTHING", "Challenge", "Presented", "State", "Verdict", "classify", "present"]
 
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
 _NEXT_SCHEME = re.compile(r",\s*[A-Za-z][A-Za-z0-9-]*\s+\S")
@@ -194,7 +194,7 @@ def classify(
         routed: whether a route matched: if none did, nothing looked at the token.
     """
     if decision is None and status < 400:
-        return let_in(shown, now)
+        return _let_in(shown, now)
     if decision is not None:
         return Verdict(decision.outcome, decision.reason, decision.verified, decision.required_scopes)
     if status == 499:
@@ -214,10 +214,10 @@ def classify(
         return Verdict(Outcome.MALFORMED, shown.reason, False)
     if not routed and shown.state >= State.SUSPECT and status in (400, 404, 405):
         return _NO_ROUTE
-    return let_in(shown, now)
+    return _let_in(shown, now)
 
 
-def let_in(shown: Presented, now: float) -> Verdict:
+def _let_in(shown: Presented, now: float) -> Verdict:
     """What it means that a request was answered as usual, where nobody said anything about its token."""
     state = shown.state
     if state >= State.SUSPECT:

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from bearerwatch import _guard
 from bearerwatch.callers import Callers, canonical
-from bearerwatch.classify import NOTHING, Presented, State, classify, let_in, present
+from bearerwatch.classify import NOTHING, Presented, State, classify, present
 from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import ring
@@ -299,7 +299,7 @@ class Exchange:
         """Whether the event has been handed over."""
         authorization = facts.authorization
         if authorization is None:
-            known = self._elsewhere(()) if facts.query or facts.other is not None else _KNOWN_NOTHING
+            known = self._elsewhere() if facts.query or facts.other is not None else _KNOWN_NOTHING
         else:
             known = watch.header(authorization)
             query = facts.query
@@ -356,10 +356,10 @@ class Exchange:
     def _unusual(self, authorization: str, known: _Known) -> _Known:
         """An ``Authorization`` header that is odd, or is not the only place with a token."""
         facts = self._facts
-        tokens = _query_tokens(facts.query) if facts.query else ()
         shown, credential = known.shown, authorization[known.begin : known.end]
         if shown.state == State.NONE:
-            return self._elsewhere(tokens)
+            return self._elsewhere()
+        tokens = _query_tokens(facts.query) if facts.query else ()
         self._source = "header"
         self._hold(credential, password=shown.scheme == "basic")
         more = bool(tokens) or facts.several is not None or facts.other is not None
@@ -370,10 +370,10 @@ class Exchange:
             self._hold_elsewhere(tokens)
         return known
 
-    def _elsewhere(self, tokens: Sequence[str]) -> _Known:
+    def _elsewhere(self) -> _Known:
         """No token in ``Authorization``."""
         facts = self._facts
-        tokens = tokens or (_query_tokens(facts.query) if facts.query else ())
+        tokens = _query_tokens(facts.query) if facts.query else ()
         self._hold_elsewhere(tokens)
         if tokens:
             self._source = "query"
@@ -472,12 +472,9 @@ class Exchange:
         facts, known, context, watch = self._facts, self._known, self._context, self._watch
         shown = known.shown
         decision = context.decision
-        if decision is None and judged < 400:
-            outcome, reason, verified, required = let_in(shown, self._now)
-        else:
-            outcome, reason, verified, required = classify(
-                shown, judged, challenge, decision, self._now, routed=route != ""
-            )
+        outcome, reason, verified, required = classify(
+            shown, judged, challenge, decision, self._now, routed=route != ""
+        )
         if self._reason is not None and (reason is None or self._reason == "multiple_tokens"):
             reason = self._reason
             if (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
-import threading
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bearerwatch.redact import engine
+from fakes import at_once
 
 _WORDS = [
     "Authorization: ", "authorization=", "Bearer ", "bearer%20", "TOKEN ", "access_token=", '"token": "', "eyJhbGciOiJub25lIn0.",
@@ -57,11 +57,7 @@ def test_threads_scan_at_the_same_time():
             if token in clean or not clean.endswith(" done"):
                 wrong.append(clean)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work)
 
     assert wrong == []
 

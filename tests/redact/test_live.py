@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,7 @@ from bearerwatch.context import live
 from bearerwatch.fingerprint import fingerprint
 from bearerwatch.redact import redact_text
 from bearerwatch.redact.live import _MOST, LiveText
-from fakes import jwt
+from fakes import at_once, jwt
 
 
 @pytest.fixture(params=["opaque", "jwt"])
@@ -193,11 +192,7 @@ def test_threads_that_come_and_go_hide_no_token():
                 failed.append(clean)
             live.discard(ticket)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work)
     assert failed == []
 
 

@@ -15,7 +15,7 @@ import msgspec
 from bearerwatch.alert.escape import MAX_LENGTH, printable
 from bearerwatch.redact import redact_text
 
-__all__ = ["LEVELS", "AlertEpisode", "Notice", "level_rank", "span", "stamp"]
+__all__ = ["LEVELS", "AlertEpisode", "Notice", "counted", "level_rank", "span", "stamp"]
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, rising. https://sigmahq.io/docs/basics/rules.html#level"""
@@ -77,6 +77,11 @@ def span(length: timedelta) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """*number* with its noun: ``1 hit``, ``3 hits``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _clean(value: Any, limit: int = MAX_LENGTH) -> str:
@@ -211,7 +216,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [(label, values) for label, values in facts if values]
 
     def _counted(self) -> str:
-        said = f"{self.hits} event{'s' if self.hits != 1 else ''} at or over the threshold"
+        said = f"{counted(self.hits, 'event')} at or over the threshold"
         if self.peak:
             said += f", at most {self.peak} in one window"
         return said + "".join(f", {value} {name}" for name, value in sorted(self.counts.items()))

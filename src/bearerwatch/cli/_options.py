@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
+from bearerwatch.callers import address
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 
@@ -132,11 +132,9 @@ def caller(option: str | None) -> str | None:
     if option is None:
         return None
     try:
-        parsed = ip_address(option.strip().strip("[]"))
+        return str(address(option.strip().strip("[]")))
     except ValueError:
         raise ConfigurationError("--ip is one IP address, such as 203.0.113.7 or 2001:db8::7") from None
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return str(mapped or parsed)
 
 
 def state_folder(option: Path | None) -> Path:

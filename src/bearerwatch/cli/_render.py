@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bearerwatch.alert.channels.console import STYLES
 from bearerwatch.alert.escape import printable
-from bearerwatch.alert.notice import span, stamp
+from bearerwatch.alert.notice import counted, span, stamp
 from bearerwatch.cli._output import OUTCOME_STYLES
 from bearerwatch.store.episodes import Episode
 
@@ -63,11 +63,6 @@ def event_line(
     if event.get("request_id"):
         text.append(f"  {printable(event['request_id'])}", style="dim")
     return text
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """*number* with its noun: ``1 hit``, ``3 hits``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def gap_line(length: timedelta) -> Text:

@@ -113,7 +113,7 @@ def _print(result: dict[str, Any]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from bearerwatch.alert.escape import printable  # noqa: PLC0415
-    from bearerwatch.cli._render import counted  # noqa: PLC0415
+    from bearerwatch.alert.notice import counted  # noqa: PLC0415
 
     screen = console()
     tests = result["tests"]

@@ -130,14 +130,12 @@ class Evaluation:
             focused = watched.get(key)
             if focused is not None:
                 pairs += [(watch.number, row) for row in touched.rows]
-            if focused is not None and focused.counts is not None:
-                self._watches.add_to(focused.counts, watch, touched.rows)
+                if focused.counts is not None:
+                    self._watches.add_to(focused.counts, watch, touched.rows)
             if key in due:
                 due[key].merge(touched)
                 due[key].heard = clock
-            elif self._short(watch, focused, touched):
-                pass
-            elif watch.might_hold(touched.first, touched.last, key):
+            elif not self._short(watch, focused, touched) and watch.might_hold(touched.first, touched.last, key):
                 due[key] = Due(touched.first, touched.last, touched.rows, self._tick, newest, clock, clock)
             if focused is not None:
                 if key in due:

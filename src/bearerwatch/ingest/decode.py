@@ -7,7 +7,6 @@ traces out by making them ugly.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from bearerwatch.callers import address
 from bearerwatch.event import SCHEMA_VERSION, AuthEvent, Kind
 from bearerwatch.ingest.clean import cleaner
 from bearerwatch.ingest.geo import Geo
@@ -277,7 +277,4 @@ def _address(text: str) -> str:
     """
     if len(text) > 64:
         raise ValueError("not an IP address")
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
+    return str(address(text.partition("%")[0]))

@@ -90,22 +90,20 @@ class SpoolSink:
         text = b"\n" + line if self._torn else line
         missing = len(text)
         try:
-            done = os.write(handle, text)
-            self._written += done
-            missing -= done
-            self._torn = missing > 0
-            if missing:
-                # all but its newline is an event already: written again it would be two
-                text = b"\n" if missing == 1 else b"\n" + line
+            for _ in range(2):
                 done = os.write(handle, text)
                 self._written += done
                 missing = len(text) - done
                 self._torn = missing > 0
+                if not missing:
+                    return
+                # all but its newline is an event already: written again it would be two
+                text = b"\n" if missing == 1 else b"\n" + line
         except OSError as error:
             if missing != 1:
                 self._lost(error)
             return
-        if missing > 1:
+        if missing != 1:
             self._lost(None)
 
     def _lost(self, error: OSError | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bearerwatch.alert.notice import counted
 from bearerwatch.doctor.model import Report, Site, finding
 from bearerwatch.errors import ConfigurationError, RuleError
 
@@ -24,6 +25,4 @@ def look(site: Site, report: Report) -> str:
     except ConfigurationError as caught:
         report(finding("E051", f"{caught}", "Name a folder that exists with --rules or BEARERWATCH_RULES."))
         return "the collector would not start with these rules"
-    return f"{len(rules)} rule{'s' if len(rules) != 1 else ''}" + (
-        f", with those of {site.rules}" if site.rules else ""
-    )
+    return counted(len(rules), "rule") + (f", with those of {site.rules}" if site.rules else "")

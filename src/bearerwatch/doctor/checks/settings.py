@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bearerwatch.alert.notice import counted
 from bearerwatch.doctor.model import Report, Site, finding
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.settings import Settings
@@ -29,4 +30,4 @@ def look(site: Site, report: Report) -> str:
             )
         )
     proxies = len(settings.trusted_proxies)
-    return f"service {settings.service}, {proxies} trusted proxy network{'s' if proxies != 1 else ''}"
+    return f"service {settings.service}, {counted(proxies, 'trusted proxy network')}"
