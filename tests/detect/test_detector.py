@@ -495,6 +495,23 @@ def test_rows_that_wait_outlast_the_recent_ones(collector: Make, monkeypatch: py
     assert spans(box) == [(4, 7, 8, 4)]
 
 
+def test_rows_that_wait_are_counted_once_when_a_very_late_one_joins_them(collector: Make) -> None:
+    """The lake is asked for what is old then, and of the rows in memory those that wait are not."""
+    box = collector(FIVE_IN_TEN, lateness=1)
+    everything = [fails(i) for i in range(95)]
+    for i, events in enumerate(everything):
+        box.tick(events, i)
+        box.commit()
+    for now, events in ((95.1, fails(95)), (95.3, fails(20.5))):
+        everything.append(events)
+        box.tick(events, now)
+    box.commit()
+    told = oracle.episodes(FIVE_IN_TEN, [e for events in everything for e in events])
+    assert [(e.first_hit, e.last_hit, e.peak, e.hits) for e in box.saved()] == [
+        (found.first, found.last, found.peak, found.hits) for found in told
+    ]
+
+
 def test_keys_leave_the_focus_when_they_are_quiet(collector: Make) -> None:
     box = collector(FIVE_IN_TEN, lateness=1)
     box.tick(fails(0, 1, 2, 3, 4), 5)

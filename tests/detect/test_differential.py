@@ -22,6 +22,7 @@ from bearerwatch.detect.book import Change
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.ruletest import batch
 from bearerwatch.event import AuthEvent
+from bearerwatch.store import lake
 from detect import oracle
 from detect.rules import ALL
 from detect.world import T0, Collector, event
@@ -63,6 +64,7 @@ def memory(world: World) -> Iterator[None]:
 
         use(evaluation, "_WAIT", int(world.wait * 1_000_000))
         if world.tight:
+            use(lake, "_RENEW", 3)
             use(evaluation, "_TIDY_EVERY", 1_000_000)
             use(evaluation, "_REMEMBER", timedelta())
             use(recent, "MOST_COMMON", 12)

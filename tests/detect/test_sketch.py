@@ -21,10 +21,21 @@ events = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(events, st.integers(1, 20), st.integers(1, 12), st.lists(st.integers(0, 100), max_size=3))
+@given(
+    events,
+    st.integers(1, 20),
+    st.integers(1, 12) | st.integers(65_530, 65_540),
+    st.lists(st.integers(0, 100), max_size=3),
+    st.sampled_from([1, 7, 100]),
+)
 def test_counts_are_never_too_small(
-    given: list[tuple[str, int, int, str]], seconds: int, at_least: int, forgets: list[int]
+    given: list[tuple[str, int, int, str]], seconds: int, at_least: int, forgets: list[int], scale: int
 ) -> None:
+    """Whether a window has four panes or sixteen, and a bucket room for a small number or a large one."""
+    seconds *= scale
+    heavy = max(1, at_least // 6)
+    given = [(key, ts * scale, weight * heavy, value) for key, ts, weight, value in given]
+    forgets = [at * scale for at in forgets]
     kept = CountSketch(seconds, at_least)
     window = seconds * SECOND
     for i, (key, ts, weight, _) in enumerate(given):
@@ -70,6 +81,13 @@ def test_a_quiet_key_is_ruled_out() -> None:
     values.add(("a",), 20 * SECOND, 1, "v5")
     assert counts.crossed(("a",), 0, 120 * SECOND)
     assert values.crossed(("a",), 0, 120 * SECOND)
+
+
+def test_someone_just_below_the_threshold_of_a_long_window_is_ruled_out() -> None:
+    counts = CountSketch(300, 20)
+    for i in range(100):
+        counts.add(("a",), i * 17 * SECOND, 1)
+    assert not counts.crossed(("a",), 500 * SECOND, 1_500 * SECOND)
 
 
 def test_counts_of_one_window_are_not_counts_of_another() -> None:

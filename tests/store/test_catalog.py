@@ -141,7 +141,7 @@ def test_the_collector_goes_on_with_the_same_connection(kept: Kept, three: list[
         damage(path)
     kept.ids()
 
-    assert kept.con.execute("SELECT count(*) FROM pending").fetchall() == [(5,)]
+    assert kept.con.execute(f"SELECT count(*) FROM {kept.lake.pending()}").fetchall() == [(5,)]
     kept.keep()
     assert kept.ids() == list(range(300, 305))
 

@@ -92,7 +92,7 @@ class Detector:
         self._book.read_up_to(instant(micros(now.astimezone(UTC)) - int(behind * SECOND)))
 
     def tick(self, now: datetime) -> list[Change]:
-        """Evaluate table ``batch`` and close quiet episodes. Without a new batch it only closes.
+        """Evaluate the lake's batch and close quiet episodes. Without a new batch it only closes.
 
         Args:
             now: the collector's clock, aware.

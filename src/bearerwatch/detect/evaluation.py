@@ -52,7 +52,7 @@ class Evaluation:
         self._state = state
         self._book = book
         self._watches = Watches(con, rules, lateness)
-        self._recent = Recent(con, self._watches)
+        self._recent = Recent(con, lake, self._watches)
         self._focus = Focus(con, lake, self._recent, self._watches.all)
         self._due: dict[int, dict[Key, Due]] = {watch.number: {} for watch in self._watches.all}
         self.happened: list[Happened] = []
@@ -61,8 +61,10 @@ class Evaluation:
         self._taken = True
         """Whether the latest batch is counted."""
         self._now = datetime.now(UTC)
-        self._old_pending: dict[int, int] = {}
-        """Unfinished tick to how many rows of ``pending`` are older than it."""
+        self._unfinished: set[int] = set()
+        """Ticks that are not evaluated to their end."""
+        self._began: dict[int, int] = {}
+        """Tick to the first row of its batch in the lake, as long as rows of it are due."""
         self._clock: int | None = None
         """Time of the newest event that is not in the future."""
         self._newest = -1
@@ -79,7 +81,7 @@ class Evaluation:
     @property
     def unfinished(self) -> bool:
         """Whether a tick was broken off."""
-        return bool(self._old_pending) or not self._taken
+        return bool(self._unfinished) or not self._taken
 
     def warm_up(self, newest: datetime, now: datetime) -> None:
         """Remember the last minutes of a lake whose newest event is from *newest*."""
@@ -90,10 +92,10 @@ class Evaluation:
     # -- in ----------------------------------------------------------------------------------------------------------
 
     def take(self, now: datetime) -> None:
-        """Count the events of table ``batch``, if it is a new one, and note which keys are due."""
+        """Count the events of the lake's batch, if it is a new one, and note which keys are due."""
         self._now = now
         self._taken = False
-        rows = self._recent.take(self._lake.batches, self._tick + 1)
+        rows = self._recent.take(self._tick + 1)
         if rows:
             self._count(rows)
         self._taken = True
@@ -110,7 +112,8 @@ class Evaluation:
                 watch.touched.clear()
             raise
         self._tick += 1
-        self._old_pending[self._tick] = self._lake.pending_rows - len(rows)
+        self._unfinished.add(self._tick)
+        self._began[self._tick] = self._lake.batch_from
         times = [row[TS] for row in rows]
         before, self._newest = self._newest, max(self._newest, *times)
         clock = micros(self._now)
@@ -130,8 +133,8 @@ class Evaluation:
             focused = watched.get(key)
             if focused is not None:
                 pairs += [(watch.number, row) for row in touched.rows]
-                if focused.counts is not None:
-                    self._watches.add_to(focused.counts, watch, touched.rows)
+                if focused.tally is not None:
+                    self._watches.add_to(focused.tally, watch, touched.rows)
             if key in due:
                 due[key].merge(touched)
                 due[key].heard = clock
@@ -149,16 +152,17 @@ class Evaluation:
         An attacker who shares one with somebody who is let in would else be asked about "let in after failures" at
         every tick.
         """
-        if focused is None or focused.counts is None or touched.first - watch.reach < focused.start:
+        low, high = touched.first - watch.reach, touched.last + watch.reach
+        if focused is None or focused.tally is None or low < focused.start:
             return False
-        return not watch.enough(focused.counts)
+        return not focused.tally.might_hold(low, high)
 
     # -- out ---------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Evaluate what cannot wait, and what must not wait any longer; then forget what is not needed."""
         self._evaluate_all(defer=True)
-        self._old_pending.clear()
+        self._unfinished.clear()
         if any(self._due.values()) and (self._untidy or self._book.quiet(self._now)):
             self._evaluate_all(defer=False)
         self._tidy()
@@ -172,7 +176,7 @@ class Evaluation:
         self._focus.reset()
         for due in self._due.values():
             for entry in due.values():
-                if entry.since not in self._old_pending:  # it was waiting: which of its rows are new is not known now
+                if entry.since not in self._unfinished:  # it was waiting: which of its rows are new is not known now
                     entry.rows, entry.since, entry.newest = [], self._tick + 1, self._newest
 
     def _evaluate_all(self, *, defer: bool) -> None:
@@ -182,6 +186,8 @@ class Evaluation:
                 due = {key: entry for key, entry in due.items() if not self._can_wait(watch, key, entry)}
             for since in sorted({entry.since for entry in due.values()}):
                 self._evaluate(watch, {key: entry for key, entry in due.items() if entry.since == since}, since)
+        waiting = {entry.since for due in self._due.values() for entry in due.values()}
+        self._began = {tick: row for tick, row in self._began.items() if tick in waiting}
 
     def _can_wait(self, watch: Watch, key: Key, entry: Due) -> bool:
         """Whether *entry* may be evaluated later, together with what comes until then."""
@@ -199,17 +205,15 @@ class Evaluation:
         cold = {key: entry for key, entry in due.items() if self._is_cold(watch, key, entry, floor)}
         warm = {key: entry for key, entry in due.items() if key not in cold}
         fresh = {key: entry for key, entry in warm.items() if key not in known}
-        old_pending = self._old_pending.get(since, self._lake.pending_rows)
+        until = self._began.get(since)
         if fresh:
             newest, clock = max(entry.newest for entry in fresh.values()), self._clock or 0
-            self._focus.watch(
-                watch, fresh, since=since, floor=floor, newest=newest, clock=clock, old_pending=old_pending
-            )
+            self._focus.watch(watch, fresh, since=since, floor=floor, newest=newest, clock=clock, until=until)
         if warm:
             late = {key: entry for key, entry in warm.items() if known[key].newest >= entry.first}
             self._answer(watch, warm, late, FOCUS)
         if cold:
-            crossing = self._focus.cold(watch, cold, old_pending)
+            crossing = self._focus.cold(watch, cold, until)
             self._answer(watch, crossing, crossing, COLD)
             for key in cold:
                 self._due[watch.number].pop(key, None)
@@ -246,7 +250,7 @@ class Evaluation:
         self._note_newest(watch, due)
         if table == FOCUS:
             known = self._focus.keys[watch.number]
-            self._focus.count(watch, [key for key in due if key not in hits and known[key].counts is None])
+            self._focus.count(watch, [key for key in due if key not in hits and known[key].tally is None])
 
     def _note_newest(self, watch: Watch, due: Mapping[Key, Due]) -> None:
         """The rows of *due*, which are answered, are old from now on, whatever becomes of the other keys."""

@@ -23,6 +23,7 @@ from bearerwatch.detect.islands import Key, instant
 from bearerwatch.detect.recent import TABLE as RECENT
 from bearerwatch.detect.recent import Recent
 from bearerwatch.detect.rows import ID, Due, Row
+from bearerwatch.detect.tally import Tally
 from bearerwatch.detect.watch import Watch
 from bearerwatch.store.engine import COLUMNS
 from bearerwatch.store.lake import Lake
@@ -56,8 +57,8 @@ class Watched:
     """None of its old rows is later."""
     used: int
     """When it last could not be ruled out, by event time."""
-    counts: list[int] | None = None
-    """How much each step of the rule has of its rows, or more; None if that is not known."""
+    tally: Tally | None = None
+    """When its rows were, step by step; None if that is not known."""
 
 
 class Focus:
@@ -66,6 +67,7 @@ class Focus:
     def __init__(self, con: duckdb.DuckDBPyConnection, lake: Lake, recent: Recent, watches: Iterable[Watch]) -> None:
         """Make the tables, empty."""
         self._con = con
+        self._run = lake.run
         self._lake = lake
         self._recent = recent
         self._names = ", ".join(f'"{name}"' for name in recent.columns)
@@ -74,7 +76,7 @@ class Focus:
         self.keys: dict[int, dict[Key, Watched]] = {number: {} for number in self._watches}
         kinds = ", ".join(f'"{name}" {COLUMNS[name]}' for name in recent.columns)
         for table in (FOCUS, COLD):
-            con.execute(f"CREATE OR REPLACE TABLE {table} (rule INTEGER, tick BIGINT, {kinds})")
+            self._run.define(f"CREATE OR REPLACE TABLE {table} (rule INTEGER, tick BIGINT, {kinds})")
 
     # -- rows in -----------------------------------------------------------------------------------------------------
 
@@ -111,7 +113,7 @@ class Focus:
         floor: int | None,
         newest: int,
         clock: int,
-        old_pending: int,
+        until: int | None,
     ) -> None:
         """Bring keys into focus: load their old rows, then add the new ones.
 
@@ -122,7 +124,7 @@ class Focus:
             floor: load from here on; None for everything there ever was.
             newest: no old row is later than this.
             clock: event time now.
-            old_pending: how many of the rows in ``pending`` are old.
+            until: the lake's pending rows from this one on are new; None if all are old.
 
         Raises:
             StateBusy: the lake's manifest cannot be read just now; nothing was done.
@@ -133,7 +135,7 @@ class Focus:
             if self._recent.complete(watch, floor):
                 self._load(watch, spans, f"(SELECT * FROM {RECENT} WHERE tick < {since})", FOCUS)
             else:
-                self._from_lake(spans, lambda events: self._load(watch, spans, events, FOCUS), old_pending)
+                self._from_lake(spans, lambda events: self._load(watch, spans, events, FOCUS), until)
             self.add([(watch.number, row) for entry in due.values() for row in entry.rows])
         except StateBusy:
             raise  # before the one statement that loads: keys with rows that wait to be evaluated must stay in focus
@@ -143,22 +145,25 @@ class Focus:
         for key in due:
             self.keys[watch.number][key] = Watched(start, newest, clock)
 
-    def cold(self, watch: Watch, due: Mapping[Key, Due], old_pending: int) -> dict[Key, Due]:
-        """Load into ``detect_cold`` what there is around *due*; returns the keys that could have crossed."""
+    def cold(self, watch: Watch, due: Mapping[Key, Due], until: int | None) -> dict[Key, Due]:
+        """Load into ``detect_cold`` what there is around *due*; returns the keys that could have crossed.
+
+        For *until* see :meth:`watch`.
+        """
         crossing = dict(due)
         if len(due) > _FEW:
             spans = _around(watch, due)
-            found = self._from_lake(spans, lambda events: self._crossing(watch, spans, events), self._lake.pending_rows)
+            found = self._from_lake(spans, lambda events: self._crossing(watch, spans, events), None)
             crossing = {key: due[key] for key in found}
         self._con.execute(f"TRUNCATE {COLD}")
         if crossing:
             near = _around(watch, crossing)
-            self._from_lake(near, lambda events: self._load(watch, near, events, COLD), old_pending)
+            self._from_lake(near, lambda events: self._load(watch, near, events, COLD), until)
             self.add([(watch.number, row) for entry in crossing.values() for row in entry.rows], COLD)
         return crossing
 
-    def _from_lake(self, spans: list[Span], work: Callable[[str], T], pending: int) -> T:
-        """Do *work* on the committed events of those times and the first *pending* of those in memory."""
+    def _from_lake(self, spans: list[Span], work: Callable[[str], T], until: int | None) -> T:
+        """Do *work* on the committed events of those times and those in memory before row *until*."""
         low, high = min(span[1] for span in spans), max(span[2] for span in spans)
         bounds = []
         if low != _EVER:
@@ -166,7 +171,7 @@ class Focus:
         if high != _LAST:
             bounds.append(f"ts <= make_timestamp({high})")
         where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
-        rest = f"SELECT {self._names} FROM (SELECT * FROM pending LIMIT {pending}){where}"
+        rest = f"SELECT {self._names} FROM {self._lake.pending(until)}{where}"
         return self._lake.reading(
             None if low == _EVER else instant(low),
             None if high == _LAST else instant(high + 1),
@@ -201,21 +206,21 @@ class Focus:
         """
         if table == FOCUS:
             self.catch_up()
-        old = "" if before is None else f" AND tick < {before}"
         first, last = min(entry.first for entry in due.values()), max(entry.last for entry in due.values())
         names = [f"k{i}" for i in range(len(watch.rule.group_by))]
         keys = ", ".join(f"h.{name}" for name in names)
         if table == FOCUS and last - first <= _BRIEF:
             # The usual case, a third cheaper than joining: keys that are not due are few, and left out below.
-            span = f"ts BETWEEN make_timestamp({first - watch.reach}) AND make_timestamp({last + watch.reach})"
-            near = f"(SELECT * FROM {table} WHERE rule = {watch.number}{old} AND {span})"
+            span = "ts BETWEEN make_timestamp($2::BIGINT) AND make_timestamp($3::BIGINT)"
+            near = f"(SELECT * FROM {table} WHERE rule = {watch.number} AND tick < $1::BIGINT AND {span})"
             hits = sql.hits(watch.rule.correlation, near)
-            query = f"SELECT {keys}, epoch_us(ts), n FROM ({hits}) h WHERE ts >= make_timestamp({first})"
-            rows = self._con.execute(query).fetchall()
+            query = f"SELECT {keys}, epoch_us(ts), n FROM ({hits}) h WHERE ts >= make_timestamp($4::BIGINT)"
+            until = _LAST if before is None else before
+            rows = self._run(query, until, first - watch.reach, last + watch.reach, first)
         else:
             cte, on, values = _joined(watch, _around(watch, due))
-            span = "epoch_us(ts) BETWEEN low AND high"
-            near = f"(SELECT e.* FROM {table} e JOIN spans ON {on} WHERE rule = {watch.number}{old} AND {span})"
+            span = "epoch_us(ts) BETWEEN low AND high" + ("" if before is None else f" AND tick < {before}")
+            near = f"(SELECT e.* FROM {table} e JOIN spans ON {on} WHERE rule = {watch.number} AND {span})"
             hits = sql.hits(watch.rule.correlation, near)
             same = " AND ".join(f"h.{name} = spans.{name}" for name in names)
             query = f"WITH {cte} SELECT {keys}, epoch_us(h.ts), h.n FROM ({hits}) h JOIN spans ON {same}"
@@ -248,25 +253,27 @@ class Focus:
         return found
 
     def count(self, watch: Watch, keys: Iterable[Key]) -> None:
-        """Find out how much each step of the rule has of *keys*, which are in focus."""
-        wanted = {key: self.keys[watch.number][key] for key in keys if key in self.keys[watch.number]}
+        """Make a tally of what there is of *keys*, which are in focus."""
+        wanted = {key: watch.tally() for key in keys if key in self.keys[watch.number]}
         if not wanted:
             return
         self.catch_up()
         group_by = watch.rule.group_by
         cte, on, values = _joined(watch, [(key, 0, 0) for key in wanted])
-        sums = ", ".join(
-            f"coalesce(sum({sql.WEIGHT}) FILTER (WHERE {sql.step_where(stage.step, group_by)}), 0)"
-            for stage in watch.stages
-        )
+        steps = ", ".join(f"coalesce({sql.step_where(stage.step, group_by)}, FALSE)" for stage in watch.stages)
         names = ", ".join(f"k{i}" for i in range(len(group_by)))
         rows = self._con.execute(
-            f"WITH {cte} SELECT {names}, {sums} FROM {FOCUS} e JOIN spans ON {on} WHERE rule = {watch.number} "
-            f"GROUP BY {names}",
+            f"WITH {cte} SELECT {names}, epoch_us(ts), {sql.WEIGHT}, {steps} FROM {FOCUS} e JOIN spans ON {on} "
+            f"WHERE rule = {watch.number} ORDER BY ts",
             values,
         ).fetchall()
+        width = len(group_by)
         for row in rows:
-            wanted[row[: len(group_by)]].counts = [int(number) for number in row[len(group_by) :]]
+            for i, taken in enumerate(row[width + 2 :]):
+                if taken:
+                    wanted[row[:width]].add(i, row[width], row[width + 1])
+        for key, tally in wanted.items():
+            self.keys[watch.number][key].tally = tally
 
     # -- upkeep ------------------------------------------------------------------------------------------------------
 
@@ -292,9 +299,11 @@ class Focus:
                     del keys[key]
             for watched in keys.values():
                 watched.start = max(watched.start, floors[number])
+                if watched.tally is not None:
+                    watched.tally.forget(floors[number])
             if keys:
                 keep.append(f"(rule = {number} AND ts >= make_timestamp({floors[number]}))")
-        self._con.execute(f"CREATE OR REPLACE TABLE {FOCUS} AS FROM {FOCUS} WHERE {' OR '.join(keep)}")
+        self._run.define(f"CREATE OR REPLACE TABLE {FOCUS} AS FROM {FOCUS} WHERE {' OR '.join(keep)}")
 
 
 def _around(watch: Watch, due: Mapping[Key, Due]) -> list[Span]:

@@ -16,6 +16,7 @@ from bearerwatch.detect.ir import fields_of
 from bearerwatch.detect.rows import OUTCOME, Row
 from bearerwatch.detect.watch import Watch, Watches
 from bearerwatch.store.engine import COLUMNS
+from bearerwatch.store.lake import INCOMING, Lake
 
 __all__ = ["MOST_COMMON", "MOST_RARE", "TABLE", "Recent", "columns"]
 
@@ -41,14 +42,18 @@ def columns(watches: Sequence[Watch]) -> tuple[str, ...]:
 class Recent:
     """The table, and from when on it is complete. Times in µs; None means that nothing was ever left out."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, watches: Watches) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, lake: Lake, watches: Watches) -> None:
         """Make the table, empty."""
         self._con = con
+        self._lake = lake
         self.columns = columns(watches.all)
         self._names = ", ".join(f'"{name}"' for name in self.columns)
         typed = ", ".join(f'"{name}" {COLUMNS[name]}' for name in self.columns)
-        con.execute(f"CREATE OR REPLACE TABLE {TABLE} (id BIGINT, tick BIGINT, {typed})")
-        self._select = watches.columns.select
+        lake.run.define(f"CREATE OR REPLACE TABLE {TABLE} (id BIGINT, tick BIGINT, {typed})")
+        self._take = (
+            f"INSERT INTO {TABLE} SELECT $1::BIGINT + row_number() OVER (), $2::BIGINT, {self._names} "
+            f"FROM {INCOMING} WHERE rowid >= $3::BIGINT RETURNING {watches.columns.select}"
+        )
         self._from: dict[bool, int | None] = {True: None, False: None}
         self._rows = {True: 0, False: 0}
         self._ids = 0
@@ -58,20 +63,18 @@ class Recent:
         self._batch = 0
         """Number of the batch that was taken last."""
 
-    def take(self, batch: int, tick: int) -> list[Row]:
-        """Take in view ``batch``, which has that number, and return its rows; none if they were taken before."""
-        if batch == self._batch:
+    def take(self, tick: int) -> list[Row]:
+        """Take in the lake's batch and return its rows; none if they were taken before."""
+        lake = self._lake
+        if lake.batches == self._batch:
             return []
         if self._given_back is not None:
             self._con.execute(f"DELETE FROM {TABLE} WHERE id > {self._given_back}")
             self._given_back = None
-        rows: list[Row] = self._con.execute(
-            f"INSERT INTO {TABLE} SELECT {self._ids} + row_number() OVER (), {tick}, {self._names} FROM batch "
-            f"RETURNING {self._select}"
-        ).fetchall()
+        rows: list[Row] = lake.run(self._take, self._ids, tick, lake.batch_from)
         self._before = self._ids
         self._ids += len(rows)
-        self._batch = batch
+        self._batch = lake.batches
         common = sum(row[OUTCOME] in _LET_IN for row in rows)
         self._rows[True] += common
         self._rows[False] += len(rows) - common
@@ -124,7 +127,7 @@ class Recent:
                 start = max(start, found + 1)
             self._from[kind] = start
             wheres.append(f"({_COMMON} = {kind} AND ts >= make_timestamp({start}))")
-        self._con.execute(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} WHERE {' OR '.join(wheres)}")
+        self._lake.run.define(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} WHERE {' OR '.join(wheres)}")
         self._recount()
 
     @property

@@ -95,7 +95,7 @@ def _run(rule: Rule, scenario: Scenario, path: Path, folder: Path, state: State)
         # Nothing is committed: what one test appends is in its own connection's memory alone.
         lake = Lake(folder / "lake", state, con)
         live = _live(rule, scenario, con, lake, state)
-        whole = batch(rule, con, "pending")
+        whole = batch(rule, con, lake.pending())
     finally:
         con.close()
     problem = _compared(scenario.expect, live)

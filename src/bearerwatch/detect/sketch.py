@@ -14,11 +14,12 @@ from bearerwatch.detect.islands import SECOND
 
 __all__ = ["CountSketch", "DistinctSketch", "Sketch"]
 
-_PANES = 4
+_PANES = (4, 16)
+_PANE = 16 * SECOND
 _BUCKETS = 1 << 15
 _MOST_PANES = 128
 _MOST_FOGGY = 1024
-_FULL = 0xFFFF_FFFF
+_FULL = {"H": 0xFFFF, "I": 0xFFFF_FFFF}
 _PAIRS = 150_000
 _WIDE = (1 << 20) - 1
 
@@ -40,16 +41,22 @@ class Sketch(Protocol):
 
 
 class CountSketch:
-    """Sums per key: a fixed array of buckets for every quarter of a window (a pane).
+    """Sums per key: a fixed array of buckets for every pane, between a quarter and a sixteenth of a window.
 
-    Keys that share a bucket are added up. A window of four panes can touch five.
+    Keys that share a bucket are added up. A window of four panes can touch five, one of sixteen seventeen: it then
+    counts a quarter or a sixteenth too much of somebody who is just below the threshold all the time.
     """
 
     def __init__(self, seconds: int, at_least: int) -> None:
         """For windows of *seconds* and a threshold of *at_least*."""
         self.at_least = at_least
-        self.width = seconds * SECOND // _PANES
-        """µs of a pane."""
+        window = seconds * SECOND
+        self.width = max(window // _PANES[1], min(window // _PANES[0], _PANE))
+        """µs of a pane: sixteen seconds, for as long as that goes."""
+        self._touched = -(-window // self.width) + 1
+        """Panes that a window can touch."""
+        self._type = "H" if at_least <= _FULL["H"] else "I"
+        self._full = _FULL[self._type]
         self._panes: dict[int, array[int]] = {}
         self._totals = array("Q", bytes(8 * _BUCKETS))
         self._low: int | None = None
@@ -67,7 +74,7 @@ class CountSketch:
         bucket = hash(key) & (_BUCKETS - 1)
         have = pane[bucket]
         new = have + weight
-        new = min(new, _FULL)
+        new = min(new, self._full)
         pane[bucket] = new
         total = self._totals[bucket] = self._totals[bucket] + new - have
         return total >= self.at_least or bool(self._foggy)
@@ -87,7 +94,7 @@ class CountSketch:
             self._give_up(max(farthest, number))
             if number > farthest:
                 return None
-        pane = self._panes[number] = array("I", bytes(4 * _BUCKETS))
+        pane = self._panes[number] = array(self._type, [0]) * _BUCKETS
         return pane
 
     def _give_up(self, number: int) -> None:
@@ -114,11 +121,11 @@ class CountSketch:
         if high - low > _MOST_PANES:  # a long stretch at once, as in a backlog: not worth the counting
             return True
         counts = [pane[bucket] if (pane := panes.get(number)) is not None else 0 for number in range(low, high + 1)]
-        window = sum(counts[: _PANES + 1])
+        window = sum(counts[: self._touched])
         if window >= self.at_least:
             return True
-        for i in range(_PANES + 1, len(counts)):
-            window += counts[i] - counts[i - _PANES - 1]
+        for i in range(self._touched, len(counts)):
+            window += counts[i] - counts[i - self._touched]
             if window >= self.at_least:
                 return True
         return False

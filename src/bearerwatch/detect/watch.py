@@ -23,9 +23,10 @@ from bearerwatch.detect.ir import (
     selections_of,
 )
 from bearerwatch.detect.ir import Sequence as Ordered
-from bearerwatch.detect.islands import Key
+from bearerwatch.detect.islands import SECOND, Key
 from bearerwatch.detect.rows import TS, WEIGHT, Columns, Row, Touched
 from bearerwatch.detect.sketch import CountSketch, DistinctSketch, Sketch
+from bearerwatch.detect.tally import Tally
 
 __all__ = ["Stage", "Watch", "Watches"]
 
@@ -53,6 +54,11 @@ class Stage:
     def at_least(self) -> int:
         """The least it takes of events, or of values, each of which needs an event."""
         return 1 if isinstance(self.step, Selection) else self.step.at_least
+
+    @property
+    def window(self) -> int:
+        """Within how many µs; 0 where one event is enough."""
+        return 0 if isinstance(self.step, Selection) else self.step.seconds * SECOND
 
     def taking(self, row: Row) -> Key | None:
         """The key of *row*, if all that this step needs of it is known."""
@@ -97,9 +103,9 @@ class Watch:
         low, high = first - self.reach, last + self.reach
         return all(stage.sketch is None or stage.sketch.crossed(key, low, high) for stage in self.stages)
 
-    def enough(self, counts: Sequence[int]) -> bool:
-        """Whether a key could hold that has so much for each step, at whatever times."""
-        return all(count >= stage.at_least for stage, count in zip(self.stages, counts, strict=True))
+    def tally(self) -> Tally:
+        """An empty tally of the steps."""
+        return Tally([(stage.window, stage.at_least) for stage in self.stages])
 
     @property
     def degraded(self) -> bool:
@@ -205,13 +211,13 @@ class Watches:
                     watch.unsure.add(key)
         self._pick(rows, wanted, focused)
 
-    def add_to(self, counts: list[int], watch: Watch, rows: Iterable[Row]) -> None:
-        """Add *rows*, which are of the latest :meth:`take` and of one key, to what each step of *watch* has."""
+    def add_to(self, tally: Tally, watch: Watch, rows: Iterable[Row]) -> None:
+        """Add *rows*, which are of the latest :meth:`take` and of one key, to the tally of that key."""
         for row in rows:
             stages = self._stages[tuple([row[i] for i in self._place])]
             for i, stage in enumerate(watch.stages):
                 if stage in stages and stage.taking(row) is not None:
-                    counts[i] += row[WEIGHT]
+                    tally.add(i, row[TS], row[WEIGHT])
 
     def _pick(self, rows: Sequence[Row], wanted: list[list[Stage]], focused: Mapping[int, Collection[Key]]) -> None:
         """A second look at the few keys that may matter, now that all is counted."""

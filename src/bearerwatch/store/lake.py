@@ -23,11 +23,15 @@ from bearerwatch.store.catalog import Catalog
 from bearerwatch.store.engine import COLUMNS, DEFAULTS, quoted
 from bearerwatch.store.folders import fsync
 from bearerwatch.store.manifest import Segment
+from bearerwatch.store.prepared import Prepared
 from bearerwatch.store.segments import stored, trouble, write
 from bearerwatch.store.state import State, StateBusy
 from bearerwatch.store.upkeep import Upkeep
 
-__all__ = ["GRACE", "Lake"]
+__all__ = ["GRACE", "INCOMING", "Lake"]
+
+INCOMING = "incoming"
+"""The table of the rows in memory."""
 
 GRACE = timedelta(seconds=60)
 """How long a file out of use stays on the disk, for queries that began before."""
@@ -53,13 +57,15 @@ def _field(name: str) -> str:
     return f'coalesce(e."{name}", {DEFAULTS[name]})' if name in DEFAULTS else f'e."{name}"'
 
 
-# One string parameter is the fastest way in: a third faster than read_json on a scratch file for 250 lines, five times
+# One string is the fastest way in: a third faster than read_json on a scratch file for 250 lines, five times
 # faster than Python lists, and nothing touches the disk.
 _LOAD = (
-    f"INSERT INTO incoming SELECT {', '.join(map(_field, COLUMNS))} "  # noqa: S608
+    f"INSERT INTO {INCOMING} SELECT {', '.join(map(_field, COLUMNS))} "  # noqa: S608
     f"FROM (SELECT from_json(line, {quoted(json.dumps(_WIRE))}) AS e "
     "FROM (SELECT unnest(string_split($1, chr(10))) AS line))"
 )
+_RENEW = 16_384
+"""Rows that are committed and still in the table when it is made anew: that alone gives their memory back."""
 
 
 class _Part(NamedTuple):
@@ -77,8 +83,8 @@ class Lake:
     One thread appends, publishes and scans. :meth:`compact` and :meth:`retain` may run in another one, with a DuckDB
     of their own.
 
-    In *con* it keeps two views with all columns of an event, in order of arrival: ``pending``, the rows not yet
-    committed, and ``batch``, the rows of the latest :meth:`append`. Both can be read through cursors of *con* too.
+    Rows not yet committed are kept in a table of *con*, in order of arrival, with all columns of an event: see
+    :meth:`pending` and :attr:`batch`, which can be read through cursors of *con* too.
     """
 
     def __init__(
@@ -90,7 +96,7 @@ class Lake:
         grace: timedelta = GRACE,
         report: Callable[[str], None] = say,
     ) -> None:
-        """Make the views; nothing on the disk is touched yet.
+        """Make the table; nothing on the disk is touched yet.
 
         Args:
             folder: the lake's own folder, ``<state>/lake``; what does not fit in memory goes to ``tmp`` beside it,
@@ -105,6 +111,8 @@ class Lake:
         self.refused: list[bytes] = []
         """Lines the latest :meth:`append` could not load: no JSON object, or without kind, ts or a UUID."""
         self._con = con
+        self.run = Prepared(con)
+        """What runs the statements on *con* that are run again and again, and makes its tables."""
         self._grace = grace
         self._catalog = Catalog(folder, state, folder.parent / "quarantine" / "files", report)
         self._upkeep = Upkeep(self._catalog, state, folder.parent / "tmp", report)
@@ -118,8 +126,18 @@ class Lake:
         self._written: list[Segment] = []
         self._tried = False  # whether a transaction has been given self._written before
         self._spoilt = False  # whether an append failed half-way and its rows are still there
+        self.batch_from = 0
+        """The ``rowid`` in ``incoming`` that :attr:`batch` begins with."""
         self._begin()
-        self._show("batch", 0)
+
+    def pending(self, until: int | None = None) -> str:
+        """A table expression over the rows appended and not yet committed, in order of arrival.
+
+        Args:
+            until: only those before this ``rowid``, as :attr:`batch_from` was one.
+        """
+        bound = "" if until is None else f" AND rowid < {until}"
+        return f"(FROM {INCOMING} WHERE rowid >= {self._first}{bound})"
 
     @property
     def pending_rows(self) -> int:
@@ -127,8 +145,13 @@ class Lake:
         return self._pending
 
     @property
+    def batch(self) -> str:
+        """A table expression over the rows of the latest :meth:`append`, in order of arrival."""
+        return f"(FROM {INCOMING} WHERE rowid >= {self.batch_from})"
+
+    @property
     def batches(self) -> int:
-        """Number of the batch that ``batch`` shows: how many calls of :meth:`append` have come to their end."""
+        """Number of the batch that :attr:`batch` shows: how many calls of :meth:`append` have come to their end."""
         return self._batches
 
     def append(self, lines: Iterable[bytes]) -> int:
@@ -140,7 +163,7 @@ class Lake:
                 be loaded at all ends up in :attr:`refused` and keeps no other from being loaded.
 
         Returns:
-            Rows loaded. They alone are ``batch`` until the next call.
+            Rows loaded. They alone are :attr:`batch` until the next call.
 
         Raises:
             StateBusy: memory and scratch disk are used up; call again with the same lines later.
@@ -151,7 +174,7 @@ class Lake:
         if self._spoilt:
             self._con.execute("DELETE FROM incoming WHERE rowid >= ?", [self._next])
             self._spoilt = False
-        self._show("batch", self._next)
+        self.batch_from = self._next
         # A line break within a line would make two rows of one: as it is no JSON either, there it is no row.
         rows = sum(map(self._load, _chunks(line.strip().replace(b"\n", b"\r") for line in lines)))
         self._pending += rows
@@ -190,7 +213,6 @@ class Lake:
         self._first = self._written_to
         self._written = []
         self._tried = False
-        self._show("pending", self._first)
 
     def rolled_back(self) -> None:
         """The transaction given to :meth:`publish` failed: everything stays pending for the next one."""
@@ -261,7 +283,7 @@ class Lake:
         if not lines:
             return 0
         try:
-            ((rows,),) = self._con.execute(_LOAD, [b"\n".join(lines).decode()]).fetchall()
+            ((rows,),) = self.run(_LOAD, b"\n".join(lines).decode())
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             self._spoilt = True
             raise StateBusy("no memory is left for more events: see why those before are not committed") from error
@@ -274,8 +296,8 @@ class Lake:
         return int(rows)
 
     def _make_room(self) -> None:
-        """Forget what is committed: by now nobody needs the batch it was part of."""
-        if self._oldest == self._first:
+        """Forget what is committed, when it has become much: by now nobody needs the batch it was part of."""
+        if self._first - self._oldest < _RENEW:
             return
         if self._first == self._next:
             self._begin()
@@ -285,17 +307,12 @@ class Lake:
 
     def _begin(self) -> None:
         """Make the table anew. TRUNCATE would hold on to 40 MB of memory for a thousand rows; this holds on to two."""
-        self._con.execute(f"CREATE OR REPLACE TABLE incoming ({_TABLE})")
-        self._oldest = self._first = self._written_to = self._next = 0
-        self._show("pending", 0)
-
-    def _show(self, view: str, first: int) -> None:
-        # A number rather than a variable: variables are not seen through cursors.
-        self._con.execute(f"CREATE OR REPLACE VIEW {view} AS FROM incoming WHERE rowid >= {first}")
+        self.run.define(f"CREATE OR REPLACE TABLE {INCOMING} ({_TABLE})")
+        self._oldest = self._first = self._written_to = self._next = self.batch_from = 0
 
     def _write(self, start: int, end: int) -> list[Segment]:
         """Write the rows with ``start <= rowid < end``, a segment for each hour, all or none."""
-        rows = f"FROM incoming WHERE rowid >= {start} AND rowid < {end}"
+        rows = f"FROM {INCOMING} WHERE rowid >= {start} AND rowid < {end}"
         now = datetime.now(UTC)
         written: list[Segment] = []
         try:
