@@ -91,12 +91,16 @@ class Server:
         raise TimeoutError(f"{self.name} does not answer:\n{self.log.read_text()[-2000:]}")
 
     def kill_a_worker(self, rng: random.Random) -> bool:
-        """``kill -9`` one of two workers; ``False`` while there are not two that have served something."""
+        """``kill -9`` one of two workers that has served something; ``False`` while there is none.
+
+        The other one may have served nothing yet: clients that keep their connections may all be with one.
+        """
         serving = {int(path.name.split("-")[1], 16) for path in self.spool.glob("*.jsonl")}
-        workers = [pid for pid in self.workers() if pid in serving]
-        if len(workers) < 2:
+        workers = self.workers()
+        victims = [pid for pid in workers if pid in serving]
+        if len(workers) < 2 or not victims:
             return False
-        os.kill(rng.choice(workers), signal.SIGKILL)
+        os.kill(rng.choice(victims), signal.SIGKILL)
         return True
 
     def stop(self) -> None:
