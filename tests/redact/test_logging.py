@@ -11,6 +11,7 @@ import logging.config
 import logging.handlers
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -276,6 +277,8 @@ def hooks() -> list[Any]:
         sys.excepthook,
         sys.unraisablehook,
         threading.excepthook,
+        logging.Handler.__init__,
+        traceback.TracebackException.print,
     ]
 
 

@@ -1,14 +1,20 @@
 """Redaction for the standard library's logging, at the sink.
 
 Installed once for the process, on the two doors every handler goes through: ``Handler.handle`` (what a
-handler is given) and ``Handler.format`` (what it writes). So it covers handlers added later,
-``logging.lastResort``, ``QueueHandler`` and the loggers of uvicorn and gunicorn, which have their own.
+handler is given) and ``Handler.format`` (what it writes), also where a handler's class has replaced one of
+them. So it covers handlers added later, ``logging.lastResort``, ``QueueHandler`` and the loggers of uvicorn
+and gunicorn, which have their own. What asyncio and ``concurrent.futures`` report goes through logging too.
 The caller's record, arguments and dicts are never changed: a record that leaks is copied.
+
+What is printed without logging is covered where Python has a hook for it: warnings, uncaught exceptions and
+``traceback.print_exc()``. ``faulthandler`` prints names and line numbers alone, so it has nothing to redact.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
+import io
 import logging
 import sys
 import threading
@@ -33,8 +39,13 @@ PLACEHOLDER = "[redaction-error]"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _MAX_CULPRITS = 10_000
 _culprits: Counter[tuple[str, str, int]] = Counter()
+_MAX_NAMES = 4096
+_clean_names: set[tuple[Any, ...]] = set()
+"""Names of loggers, threads, processes and tasks that hold no token: most records share theirs."""
 _originals: dict[str, Any] = {}
 _hooked: set[str] = set()
+_wrapped: list[tuple[type[logging.Handler], str, Any, Any]] = []
+"""Methods of handlers' classes that stood in our way: class, name, theirs, ours."""
 _installed = False
 _lock = threading.Lock()
 
@@ -47,7 +58,9 @@ def culprits() -> dict[tuple[str, str, int], int]:
 def install_logging() -> None:
     """Keep tokens out of everything this process logs, from now on. Calling it again changes nothing.
 
-    Also covers ``warnings``, ``sys.excepthook``, ``sys.unraisablehook`` and ``threading.excepthook``.
+    Also covers ``warnings``, ``sys.excepthook``, ``sys.unraisablehook``, ``threading.excepthook`` and
+    ``traceback.print_exc``. A forked child has it from its parent; one that is spawned has to call this itself,
+    for example as the ``initializer`` of its pool.
     """
     global _installed  # noqa: PLW0603
     with _lock:
@@ -57,6 +70,10 @@ def install_logging() -> None:
                 setattr(owner, name, ours)
                 _hooked.add(key)
         _installed = True
+    for reference in list(getattr(logging, "_handlerList", ())):  # those made before
+        handler = reference()
+        if handler is not None:
+            _cover(type(handler))
 
 
 def uninstall_logging() -> None:
@@ -68,10 +85,15 @@ def uninstall_logging() -> None:
             if getattr(owner, name) is ours:
                 setattr(owner, name, _originals[key])
                 _hooked.discard(key)
+        for owner, name, theirs, ours in _wrapped:
+            if owner.__dict__.get(name) is ours:
+                setattr(owner, name, theirs)
+        _wrapped.clear()
 
 
 def _places() -> tuple[tuple[Any, str, str, Callable[..., Any]], ...]:
     return (
+        (logging.Handler, "__init__", "init", _init),
         (logging.Handler, "handle", "handle", _handle),
         (logging.Handler, "format", "format", _format),
         (logging.Handler, "handleError", "handleError", _handle_error),
@@ -79,7 +101,45 @@ def _places() -> tuple[tuple[Any, str, str, Callable[..., Any]], ...]:
         (sys, "excepthook", "excepthook", _excepthook),
         (sys, "unraisablehook", "unraisablehook", _unraisablehook),
         (threading, "excepthook", "threadhook", _threadhook),
+        (traceback.TracebackException, "print", "print", _print_traceback),
     )
+
+
+def _init(self: logging.Handler, *args: Any, **kwargs: Any) -> None:
+    _originals["init"](self, *args, **kwargs)
+    if _installed:
+        _cover(type(self))
+
+
+def _cover(kind: type[logging.Handler]) -> None:
+    """Put ours around ``handle`` and ``format`` of a class of handlers that has replaced them."""
+    for owner in kind.__mro__:
+        if owner is logging.Handler:
+            return
+        if owner.__module__ == "logging" or not issubclass(owner, logging.Handler):
+            continue  # those of the standard library let nothing past
+        for name, wrap in (("handle", _wrap_handle), ("format", _wrap_format)):
+            theirs = owner.__dict__.get(name)
+            if callable(theirs) and not hasattr(theirs, "__bearerwatch__"):
+                ours = functools.wraps(theirs)(wrap(theirs))
+                ours.__bearerwatch__ = True  # type: ignore[attr-defined]
+                with _lock:
+                    setattr(owner, name, ours)
+                    _wrapped.append((owner, name, theirs, ours))
+
+
+def _wrap_handle(theirs: Any) -> Callable[..., Any]:
+    def handle(self: logging.Handler, record: logging.LogRecord) -> Any:
+        return theirs(self, _safe(record) if _installed else record)
+
+    return handle
+
+
+def _wrap_format(theirs: Any) -> Callable[..., Any]:
+    def format_(self: logging.Handler, record: logging.LogRecord) -> Any:
+        return _safe_text(theirs(self, record))
+
+    return format_
 
 
 def _handle(self: logging.Handler, record: logging.LogRecord) -> Any:
@@ -87,7 +147,10 @@ def _handle(self: logging.Handler, record: logging.LogRecord) -> Any:
 
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
-    text: Any = _originals["format"](self, record)
+    return _safe_text(_originals["format"](self, record))
+
+
+def _safe_text(text: Any) -> Any:
     if not _installed:
         return text
     try:
@@ -113,12 +176,15 @@ def _safe(record: logging.LogRecord) -> logging.LogRecord:
 
 def _redacted(record: logging.LogRecord) -> logging.LogRecord:
     changes = _message_changes(record)
-    if record.exc_info:
-        changes |= _exception_changes(record)
     for key in ("exc_text", "stack_info"):
         value = getattr(record, key, None)
         if value and (clean := redact_text(value)) != value:
             changes[key] = clean
+    if record.exc_info:
+        changes = _exception_changes(record) | changes
+    names = (record.name, record.threadName, record.processName, record.__dict__.get("taskName"))
+    if names not in _clean_names:
+        changes |= _name_changes(names)
     if len(record.__dict__) > len(_STANDARD) - 3:
         for key, value in record.__dict__.items():
             if key not in _STANDARD:
@@ -132,7 +198,31 @@ def _redacted(record: logging.LogRecord) -> logging.LogRecord:
         _culprits[place] += 1
     safe = copy.copy(record)
     safe.__dict__.update(changes)
+    if type(record) is not logging.LogRecord and "msg" in changes and not safe.args and _misread(safe):
+        safe.__class__ = logging.LogRecord
     return safe
+
+
+def _misread(record: logging.LogRecord) -> bool:
+    """Whether a record of the application's own class cannot say a finished message: some format with braces."""
+    try:
+        return record.getMessage() != str(record.msg)
+    except Exception:  # noqa: BLE001 - then it cannot
+        return True
+
+
+def _name_changes(names: tuple[Any, ...]) -> dict[str, Any]:
+    keys = ("name", "threadName", "processName", "taskName")
+    changes = {
+        key: clean
+        for key, value in zip(keys, names, strict=True)
+        if isinstance(value, str) and (clean := redact_text(value)) != value
+    }
+    if not changes:
+        if len(_clean_names) >= _MAX_NAMES:  # tasks have a name each
+            _clean_names.clear()
+        _clean_names.add(names)
+    return changes
 
 
 def _message_changes(record: logging.LogRecord) -> dict[str, Any]:
@@ -172,11 +262,11 @@ def _structured(message: Any) -> Any:
 def _exception_changes(record: logging.LogRecord) -> dict[str, Any]:
     """An exception that quotes a token, as redacted text: some handlers render, pickle or mail it by themselves."""
     info = record.exc_info
-    if not isinstance(info, tuple) or info[0] is None or record.exc_text:
+    if not isinstance(info, tuple) or info[0] is None:
         return {}
     text = "".join(traceback.format_exception(*info)).rstrip("\n")
     clean = redact_text(text)
-    return {} if clean == text else {"exc_text": clean, "exc_info": None}
+    return {} if clean == text else {"exc_text": record.exc_text or clean, "exc_info": None}
 
 
 def _unformattable(record: logging.LogRecord) -> dict[str, Any]:
@@ -229,6 +319,23 @@ def _threadhook(args: threading.ExceptHookArgs) -> None:
         args.exc_type, args.exc_value, args.exc_traceback, f"Exception in thread {name}:\n"
     ):
         _originals["threadhook"](args)
+
+
+def _print_traceback(self: traceback.TracebackException, *, file: Any = None, **kwargs: Any) -> None:
+    """``traceback.print_exc`` and its like, of which the servers of the standard library make use."""
+    if _installed:
+        try:
+            kept = io.StringIO()
+            _originals["print"](self, file=kept, **kwargs)
+            text = kept.getvalue()
+            clean = redact_text(text)
+        except Exception as error:  # noqa: BLE001 - host boundary: better no traceback than a token in one
+            _guard.swallowed("redaction of a traceback", error)
+            text, clean = "", f"{PLACEHOLDER}\n"
+        if clean != text:
+            print(clean, end="", file=sys.stderr if file is None else file)
+            return
+    _originals["print"](self, file=file, **kwargs)
 
 
 def _print_redacted(
