@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["PLACEHOLDER", "culprits", "install_logging", "uninstall_logging"]
+__all__ = [
+    "PLACEHOLDER",
+    "culprits",
+    "install_logging",
+    "redacted_traceback",
+    "uninstall_logging",
+    "without_raw_exception",
+]
 
 PLACEHOLDER = "[redaction-error]"
 """What is written when redaction itself fails: it fails closed."""
@@ -251,22 +258,47 @@ def _arguments(record: logging.LogRecord) -> dict[str, Any] | None:
 
 
 def _structured(message: Any) -> Any:
-    """A message that is a dict, as structlog's are, without its tokens, if that is enough."""
+    """A message that is a dict, as structlog's are, without its tokens; it stays one, for its formatter needs one."""
     if not isinstance(message, dict):
         return None
-    cleaned = redact_value(message)
-    text = str(cleaned)
-    return cleaned if redact_text(text) == text else None
+    cleaned = redact_value(without_raw_exception(message))
+    if _shown_clean(cleaned):
+        return cleaned
+    cleaned = {key: value if _shown_clean(value) else redact_text(str(value)) for key, value in cleaned.items()}
+    return cleaned if _shown_clean(cleaned) else {"event": redact_text(str(cleaned))}
+
+
+def _shown_clean(value: Any) -> bool:
+    text = str(value)
+    return redact_text(text) == text
+
+
+def without_raw_exception(event: Any) -> Any:
+    """Structlog's event without ``exc_info`` if that quotes a token: its redacted text is the ``exception`` then."""
+    info = event.get("exc_info")
+    if not info:
+        return event
+    if isinstance(info, BaseException):
+        info = (type(info), info, info.__traceback__)
+    text = redacted_traceback(info if isinstance(info, tuple) else sys.exc_info())
+    if text is None:
+        return event
+    return {key: value for key, value in event.items() if key != "exc_info"} | {"exception": text}
+
+
+def redacted_traceback(info: Any) -> str | None:
+    """The text of an exception, or ``None`` if it holds no token and can be shown as it is."""
+    if not isinstance(info, tuple) or info[0] is None:
+        return None
+    text = "".join(traceback.format_exception(*info)).rstrip("\n")
+    clean = redact_text(text)
+    return None if clean == text else clean
 
 
 def _exception_changes(record: logging.LogRecord) -> dict[str, Any]:
     """An exception that quotes a token, as redacted text: some handlers render, pickle or mail it by themselves."""
-    info = record.exc_info
-    if not isinstance(info, tuple) or info[0] is None:
-        return {}
-    text = "".join(traceback.format_exception(*info)).rstrip("\n")
-    clean = redact_text(text)
-    return {} if clean == text else {"exc_text": record.exc_text or clean, "exc_info": None}
+    clean = redacted_traceback(record.exc_info)
+    return {} if clean is None else {"exc_text": record.exc_text or clean, "exc_info": None}
 
 
 def _unformattable(record: logging.LogRecord) -> dict[str, Any]:
