@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -113,6 +113,15 @@ def test_hostile_values_reach_the_terminal_as_text(run: Run, story: Any) -> None
     assert run("events", "--json").rows[-1]["route"] == hostile
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores SIGINT, and so does what that starts: this test run, say."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_following_shows_what_arrives_until_interrupted(story: Any) -> None:
     kept = ("PATH", "HOME", "BEARERWATCH_STATE", "BEARERWATCH_KEYS")
     env = {name: os.environ[name] for name in kept if name in os.environ}
