@@ -158,7 +158,7 @@ def quiet(text: str) -> None:
 @pytest.mark.parametrize("how", WITH_LOCALS)
 @pytest.mark.parametrize("kind", ["live", "jwt"])
 def test_variables_that_a_traceback_shows(token: str, how: str, kind: str) -> None:
-    """Rich draws them in boxes, where a long one goes over several lines."""
+    """Rich draws them in boxes, in colours, and cuts off what is too long."""
     text = token if kind == "live" else jwt()
     log, said = printing(*WITH_LOCALS[how])
     try:

@@ -7,20 +7,16 @@ traceback), so the renderer itself is best put into a :class:`Redactor`:
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
-from bearerwatch.redact.engine import find, redact_text, redact_value
+from bearerwatch.redact.engine import redact_text, redact_value
 from bearerwatch.redact.logging import PLACEHOLDER, without_raw_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
 __all__ = ["Redactor"]
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_LINE_END = re.compile(r"[ \t│|]*\n[ \t│|]*")
 
 
 class Redactor:
@@ -42,13 +38,7 @@ class Redactor:
         event = self._clean(event_dict)
         if self._renderer is None:
             return event
-        raw = event.get("exc_info")
-        again = dict(event) if raw else event  # renderers take from what they are given
-        shown = _redacted(self._renderer(logger, method_name, event))
-        if not raw or not isinstance(shown, str) or not _in_pieces(shown):
-            return shown
-        del again["exc_info"]
-        return _redacted(self._renderer(logger, method_name, again))
+        return _redacted(self._renderer(logger, method_name, event))
 
     def _clean(self, event: MutableMapping[str, Any]) -> Any:
         try:
@@ -71,12 +61,3 @@ def _redacted(shown: Any) -> Any:
         if isinstance(shown, bytes | bytearray):
             return PLACEHOLDER.encode()
         return PLACEHOLDER if isinstance(shown, str) else {"event": PLACEHOLDER}
-
-
-def _in_pieces(shown: str) -> bool:
-    """Whether a traceback shown with its variables has a token in pieces: in a box, over several lines, in colours."""
-    try:
-        return bool(find(_LINE_END.sub("", _COLOUR.sub("", shown))))
-    except Exception as error:  # noqa: BLE001 - as above
-        _guard.swallowed("redaction of a structlog line", error)
-        return True
