@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, settings
 from bearerwatch import _guard, observe, uninstall_logging
 from bearerwatch.context import live
 from bearerwatch.fingerprint import KeyRing, use
-from bearerwatch.redact import engine
 from bearerwatch.redact import logging as redact_logging
-from bearerwatch.redact.live import LiveText
+from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.sinks import spool
 from postgres import postgres, postgres_database, postgres_url  # noqa: F401 - fixtures for everybody
 
@@ -49,7 +48,7 @@ def own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     live._passwords.clear()
     live.fresh.clear()
     live.slashed = 0
-    engine._live = LiveText()
+    LIVE_TEXT._forget()
     redact_logging._culprits.clear()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bearerwatch.redact.engine import redact_text, redact_value
+from bearerwatch.redact.engine import redact_text
 from bearerwatch.redact.logging import install_logging, uninstall_logging
+from bearerwatch.redact.structure import redact_value
 
 __all__ = ["install_logging", "redact_text", "redact_value", "uninstall_logging"]

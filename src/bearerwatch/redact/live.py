@@ -25,7 +25,7 @@ from urllib.parse import quote
 from bearerwatch import _jws
 from bearerwatch.context import live
 
-__all__ = ["LIVE", "MIN_LIVE", "PASSWORD", "LiveText"]
+__all__ = ["LIVE", "LIVE_TEXT", "MIN_LIVE", "PASSWORD", "LiveText"]
 
 MIN_LIVE = 12
 """Pieces shorter than this are left: they would wipe common words, and tell little."""
@@ -260,3 +260,7 @@ def _spellings(credential: str) -> list[_Spelling]:
     first = _Spelling(credential, credential, _public(credential))
     others = [text for text in dict.fromkeys(spelled) if text != credential]
     return [first, *(_Spelling(text, credential, 0) for text in others)]
+
+
+LIVE_TEXT = LiveText()
+"""Of this process."""

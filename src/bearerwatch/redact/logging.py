@@ -25,7 +25,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
-from bearerwatch.redact.engine import redact_text, redact_value
+from bearerwatch.redact.engine import redact_text
+from bearerwatch.redact.structure import redact_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,20 +10,40 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-__all__ = ["FORMS", "Form"]
+from bearerwatch.redact.providers import PROVIDERS
 
-# token68 (RFC 9110 §11.2) and what percent-encoding adds to it
-_T68 = r"[A-Za-z0-9._~+/=%-]"
-_OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32})"
+__all__ = ["FORMS", "LONG", "Form"]
+
+LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors)
+"""Anchors of tokens that are twenty characters long at least."""
+
+# token68 (RFC 9110 §11.2)
+_T68 = r"[A-Za-z0-9._~+/=-]"
+_OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}|short:[0-9]|\[token |\[password\])"
 # A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
-_PARAMETER = r"[A-Za-z_-]++=++\.*+[A-Za-z0-9_~+/%-]"
+_PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
 # Between a key and its value: quotes and escapes, a separator, an opening bracket, a bytes or str prefix.
 _SEP = r"""[\\"']{0,4}\s{0,4}(?::|=>|=|,|%3[AaDd])\s{0,4}[\[({]?\s{0,2}[\\]{0,3}(?:[bru](?=[\\"']))?[\\"']{0,4}"""
+# Between a name and its value as well: XML's tag, YAML's blocks, pairs in a tuple, HAR's objects, form-data's parts.
+_NAMED = (
+    r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?)?(?:"
+    r"[\\]{0,6}[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|(?<=>)|\|)\s{0,24}(?:[|>][+-]?\s{1,20})?"
+    r"(?!\[(?:token |password\]))(?:(?:Slice|Str|String|Some|Value)\(\[?)?"
+    r"[\[({<]{0,2}\s{0,2}[\\]{0,6}(?:[bruBRU]{1,2}(?=[\\\"']))?[\\]{0,6}[\"'`]{0,3}(?:\*{1,2}\s[\"'`]?)?\s?"
+    r"|[\\]{0,6}[\"']\s{0,4},\s{0,4}[\[({]?\s?(?:[bruBRU]{1,2}(?=[\\\"']))?[\\]{0,6}[\"']"
+    r"|[\\]{0,6}[\"']\s{0,4},\s{0,4}[\\]{0,6}[\"']?value[\\]{0,6}[\"']?\s{0,4}[:=]\s{0,4}[\\]{0,6}[\"']"
+    r"|[\\]{0,6}[\"']?\s{0,4}[:=]\s{0,4}[{]\s{0,4}[\\]{0,6}[\"']?value[\\]{0,6}[\"']?\s{0,4}[:=]\s{0,4}[\\]{0,6}[\"']"
+    r"|\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'\s]{12,200}[\"'])"
+    r"|\s{1,4}(?:is|was|are)\s{1,4}[\"'`]?(?=[^\"'`\s]{16})"
+    r"|[\"'](?:;[^\r\n]{0,100})?\r?\n(?:[A-Za-z-]{1,40}:[^\r\n]{0,200}\r?\n){0,4}\r?\n"
+    r")"
+)
+_VALUE = r"[A-Za-z0-9._~+/=:!$#*@^?-]"
 # A word before the credential is a scheme only if it is known, or letters alone: else it is a piece of it
 _SCHEME = (
     r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
 )
-_GAP = r"(?:\s|%20|\+|\\t){1,8}[\\\"']{0,2}"
+_GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'<{(\[]{0,2}"
 _ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32})"
 # A scheme and its first parameter, as Digest has them; a token may stand before such a thing as well
 _CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){_GAP}{_PARAMETER}"
@@ -38,6 +58,8 @@ class Form(NamedTuple):
     check: str
     """Which validator the token has to pass: see ``redact.engine``."""
     source: str
+    followers: str = ""
+    """Of ASCII, what can follow its anchors at once; anything if it is empty."""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -51,28 +73,24 @@ def _compiled(regex: str) -> re.Pattern[str]:
 
 
 def _form(form_id: str, anchors: str, pattern: str, check: str, source: str) -> Form:
-    return Form(form_id, tuple(anchors.split()), pattern, check, source)
+    return Form(form_id, tuple(anchor.replace("·", " ") for anchor in anchors.split()), pattern, check, source)
 
 
-FORMS: tuple[Form, ...] = (
+_GAPS = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f%+\\"
+"""What a gap begins with, in ASCII."""
+
+_NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "jwt",
-        "eyj",
-        r"(?P<t>eyJ[A-Za-z0-9_-]{6,}+(?:\.[A-Za-z0-9_-]*+){1,4}+)",
+        "eyj eyai eyag ewog ew0k ewkj",
+        r"(?P<t>(?:eyJ|eyAi|eyAg|ewog|ew0K|ewkJ)[A-Za-z0-9_-]{5,}+(?:\.[A-Za-z0-9_-]*+){1,4}+(?:~[A-Za-z0-9_.-]*+){0,64})",
         "jose",
-        "RFC 7515 §7.1, RFC 7516 §7.1",
-    ),
-    _form(
-        "paseto",
-        ".local. .public.",
-        r"(?P<t>\.(?:local|public)\.[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]+)?)",
-        "paseto",
-        "https://github.com/paseto-standard/paseto-spec",
+        "RFC 7515 §7.1, RFC 7516 §7.1; what follows a tilde is SD-JWT's, RFC 9901 §4",
     ),
     _form(
         "authorization",
         "authorization",
-        rf"(?i:authorization)(?>{_SEP})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z-]{{2,15}}\s{{1,8}})?{_OURS}(?!{_PARAMETER}|{_CHALLENGE})"
+        rf"(?i:authorization)(?>{_NAMED})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{_OURS}(?!{_PARAMETER}|{_CHALLENGE})"
         rf"(?P<t>{_T68}++)(?!{_GAP}{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
@@ -80,66 +98,63 @@ FORMS: tuple[Form, ...] = (
     _form(
         "bearer",
         "bearer dpop",
-        rf"(?i:bearer|dpop){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{6,}}+)",
+        rf"(?i:bearer|dpop)(?:{_GAP}|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}){_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{6,}}+)",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",
-    ),
+    )._replace(followers=_GAPS + "\"'=:,"),
     _form(
         "scheme",
         "token jwt basic",
         rf"(?i:token|jwt|basic){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{16,}}+)",
         "weak",
         "RFC 7617; schemes of Django REST framework",
-    ),
+    )._replace(followers=_GAPS),
     _form(
-        "key",
-        "token secret passw jwt apikey api_key api-key",
-        rf"(?i:token|secret(?:_?key)?|passw(?:or)?d|jwt|api[_-]?key){_SEP}(?:(?i:bearer|token|jwt){_GAP})?{_OURS}(?P<t>{_T68}{{6,}})",
+        "named",
+        "token secret key pass jwt auth session sess sid cred assertion bearer pwd sig code",
+        rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_VALUE}{{6,2048}}+)",
         "keyed",
-        "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token",
+        "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
     ),
     _form(
-        "github",
-        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
-        r"(?P<t>(?:gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}))",
+        "option",
+        "·--",
+        rf" --(?P<n>[A-Za-z0-9-]{{2,40}}+)(?:[ =]| <<< )"
+        rf"[\\\"']{{0,2}}{_OURS}(?!{_PARAMETER})(?P<t>{_VALUE}{{6,2048}}+)",
+        "keyed",
+        "options of commands, by what they are called",
+    ),
+    _form(
+        "userinfo-token",
+        "://",
+        r"://(?P<t>[A-Za-z0-9_-]{16,512}+)@",
+        "strong",
+        "RFC 3986 §3.2.1: a token as the user of a URL",
+    ),
+    _form(
+        "user",
+        "·-u ·--user",
+        r" (?:-u|--user)[ =][\\\"']{0,2}[^\s:@\"'=/-][^\s:@\"'=/]{0,64}:(?P<t>[^\s\"']{4,512}+)",
+        "secret",
+        "https://curl.se/docs/manpage.html#-u",
+    ),
+    _form(
+        "pem",
+        "private key-----",
+        r"(?i:private key(?: block)?)-----(?!\s*\[token )(?P<t>(?:[^-]|-(?!----)){40,16384}+)-----END",
         "always",
-        "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github",
+        "RFC 7468 §10 and §11",
     ),
     _form(
-        "gitlab",
-        "glpat-",
-        r"(?P<t>glpat-[A-Za-z0-9_-]{20,})",
-        "always",
-        "https://docs.gitlab.com/security/tokens/#token-prefixes",
+        "userinfo",
+        "://",
+        r"://[^\s:@/?#\"'<>]{0,128}+:(?!\[password\])(?P<t>[^\s@/?#\"'<>]{1,512}+)@",
+        "secret",
+        "RFC 3986 §3.2.1: the userinfo of a URL; a password as a rule",
     ),
-    _form(
-        "slack",
-        "xoxb- xoxp- xoxa- xoxr-",
-        r"(?P<t>xox[abpr]-[A-Za-z0-9-]{10,})",
-        "always",
-        "https://docs.slack.dev/authentication/tokens",
-    ),
-    _form(
-        "stripe",
-        "k_live_ k_test_",
-        r"(?P<t>k_(?:live|test)_[A-Za-z0-9]{16,})",
-        "stripe",
-        "https://docs.stripe.com/keys",
-    ),
-    _form(
-        "pypi",
-        "pypi-ageich",
-        r"(?P<t>pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,})",
-        "always",
-        "https://docs.pypi.org/api/secrets/",
-    ),
-    _form("npm", "npm_", r"(?P<t>npm_[A-Za-z0-9]{36})", "always", "https://docs.npmjs.com/about-access-tokens"),
-    _form(
-        "google",
-        "ya29.",
-        r"(?P<t>ya29\.[A-Za-z0-9_-]{20,})",
-        "always",
-        "https://cloud.google.com/docs/authentication/token-types",
-    ),
+)
+
+FORMS: tuple[Form, ...] = _NAMED_FORMS + tuple(
+    Form(issuer, anchors, rf"(?P<t>{regex})", check, source) for issuer, anchors, regex, check, source in PROVIDERS
 )
 """Every form, in the order in which they are tried. A longer match over the same text wins."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
-from bearerwatch.redact.engine import redact_text, redact_value
+from bearerwatch.redact.engine import redact_text
 from bearerwatch.redact.logging import PLACEHOLDER, without_raw_exception
+from bearerwatch.redact.structure import redact_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping

@@ -1,0 +1,94 @@
+"""The gate: whether a text has any of the anchors, and where. Most lines have none, and cost next to nothing.
+
+In pure Python that is a handful of substring searches: for the words that stand before secrets always, for the marks
+of issuers only where a run of characters is long enough to be a token of theirs. With the ``accel`` extra it is one
+pass of Hyperscan. Both find the same, and a differential test holds them to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+
+from bearerwatch.redact._accel import anchor_scanner
+from bearerwatch.redact.exact import ANCHORS, Candidates
+from bearerwatch.redact.patterns import LONG
+from bearerwatch.redact.spans import Span
+
+__all__ = ["encoded", "formed", "kinds_of"]
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_SIGN = re.compile(r"[^a-z0-9]")
+
+
+def _by_sign(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
+    """*anchors* by the first of their characters that is no letter and no digit, which few texts have."""
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for index, anchor in anchors:
+        sign = _SIGN.search(anchor)
+        groups.setdefault(sign[0] if sign is not None else "", []).append((index, anchor))
+    return tuple((sign, tuple(group)) for sign, group in groups.items())
+
+
+_MARKS = _by_sign((index, anchor) for index, anchor in enumerate(ANCHORS) if anchor in LONG)
+_WORDS = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and anchor.isalpha())
+_SIGNS = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and not anchor.isalpha())
+# Every byte as what it is to a token: a character of base64url, one that standard base64 has besides, or another.
+_KINDS = bytes(
+    ord("x") if (chr(byte).isalnum() and byte < 128) or byte in b"_-" else ord("y") if byte in b"+/" else ord(" ")
+    for byte in range(256)
+)
+_LONG = b"x" * 20
+"""No token that is told by its issuer's mark alone is shorter."""
+_ENCODED = b"x" * 32
+
+
+def kinds_of(text: str) -> bytes:
+    """What each byte of *text* is to a token."""
+    return text.encode("utf-8", "replace").translate(_KINDS)
+
+
+def formed(text: str, kinds: bytes) -> list[Span]:
+    """What in *text* is a token by its form."""
+    scan = _scanner()
+    return _by_scan(text, scan) if scan is not None and text.isascii() else _by_search(text, kinds)
+
+
+def encoded(kinds: bytes) -> bool:
+    """Whether there is a run that may be base64 or hex of another text."""
+    return _ENCODED in kinds or (b"y" in kinds and _ENCODED in kinds.replace(b"y", b"x"))
+
+
+@cache
+def _scanner() -> Callable[[str], list[tuple[int, int]]] | None:
+    return anchor_scanner(ANCHORS)
+
+
+def _by_scan(text: str, scan: Callable[[str], list[tuple[int, int]]]) -> list[Span]:
+    hits = scan(text)
+    if not hits:
+        return []
+    candidates = Candidates(text)
+    for index, at in hits:
+        candidates.take(index, at)
+    return candidates.found
+
+
+def _by_search(text: str, kinds: bytes) -> list[Span]:
+    low = text.lower() if text.isascii() else text.translate(_ASCII_LOWER)  # offsets stay those of *text*
+    present = [found for found in _WORDS if found[1] in low]
+    if "@" in low or "-" in low:
+        present += [found for found in _SIGNS if found[1] in low]
+    if _LONG in kinds:
+        for sign, marks in _MARKS:
+            if sign in low:
+                present += [found for found in marks if found[1] in low]
+    if not present:
+        return []
+    candidates = Candidates(text)
+    for index, anchor in present:
+        at = low.find(anchor)
+        while at >= 0:
+            at = low.find(anchor, candidates.take(index, at))
+    return candidates.found

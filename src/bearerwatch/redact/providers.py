@@ -1,0 +1,251 @@
+"""Tokens whose issuers mark them: by how they begin they are told wherever they stand. One entry each, with its source.
+
+A pattern begins at its anchor, which is in lower case here; what may stand before that is left to the engine.
+Checksums (GitHub's and npm's) are not asked for: nothing else looks like these tokens, and a token that was mistyped or
+cut is one all the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["PROVIDERS", "Provider"]
+
+
+class Provider(NamedTuple):
+    """One issuer's way of writing tokens."""
+
+    id: str
+    anchors: tuple[str, ...]
+    regex: str
+    check: str
+    source: str
+
+
+def _of(issuer: str, anchors: str, regex: str, source: str, check: str = "begins") -> Provider:
+    return Provider(issuer, tuple(anchors.split()), regex, check, source)
+
+
+_W = r"[A-Za-z0-9_-]"
+_A = r"[A-Za-z0-9]"
+_H = r"[0-9a-f]"
+
+PROVIDERS: tuple[Provider, ...] = (
+    _of(
+        "github",
+        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
+        rf"(?:gh[pousr]_{_A}{{36,251}}|github_pat_{_A}{{22}}_{_A}{{59}})",
+        "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github",
+    ),
+    _of(
+        "gitlab",
+        "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glimt- glagent-",
+        rf"gl(?:pat|dt|rt|cbt|ptt|ft|soat|imt|agent)-{_W}{{20,}}(?:\.{_A}{{2}}\.{_A}{{9}})?",
+        "https://docs.gitlab.com/security/tokens/#token-prefixes",
+    ),
+    _of(
+        "slack",
+        "xoxb- xoxp- xoxa- xoxr- xoxe- xoxs- xoxc- xoxd- xapp-",
+        r"(?:xox[abceprsd][.-](?:xox[bp]-)?|xapp-)[A-Za-z0-9-]{15,}",
+        "https://docs.slack.dev/authentication/tokens",
+    ),
+    _of("stripe", "k_live_ k_test_", r"k_(?:live|test)_[A-Za-z0-9]{16,}", "https://docs.stripe.com/keys", "stripe"),
+    _of("stripe-webhook", "whsec_", r"whsec_[A-Za-z0-9+/=]{24,}", "https://docs.stripe.com/webhooks"),
+    _of("pypi", "pypi-ageich", rf"pypi-AgEIcHlwaS5vcmc{_W}{{50,}}", "https://docs.pypi.org/api/secrets/"),
+    _of("npm", "npm_", rf"npm_{_A}{{36}}", "https://docs.npmjs.com/about-access-tokens"),
+    _of(
+        "google",
+        "ya29. aiza gocspx- 1//0",
+        rf"(?:ya29\.{_W}{{20,}}|AIza{_W}{{35}}|GOCSPX-{_W}{{28}}|1//0{_W}{{30,}})",
+        "https://cloud.google.com/docs/authentication/token-types",
+    ),
+    _of(
+        "aws",
+        "fwogzxi iqojb3jpz2lu",
+        r"(?:FwoGZXIvYXdzE|IQoJb3JpZ2luX2VjE)[A-Za-z0-9+/]{40,}={0,2}",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_use-resources.html",
+    ),
+    _of(
+        "digitalocean",
+        "dop_v1_ doo_v1_ dor_v1_",
+        rf"do[opr]_v1_{_H}{{64}}",
+        "https://docs.digitalocean.com/reference/api/",
+    ),
+    _of(
+        "sentry",
+        "sntrys_ sntryu_ sntrya_",
+        r"sntry[asu]_[A-Za-z0-9+/=_-]{32,}",
+        "https://docs.sentry.io/account/auth-tokens/",
+    ),
+    _of(
+        "sendgrid",
+        "sg.",
+        rf"SG\.{_W}{{20,24}}\.{_W}{{39,50}}",
+        "https://www.twilio.com/docs/sendgrid/ui/account-and-settings/api-keys",
+    ),
+    _of(
+        "mailgun", "key-", rf"key-{_H}{{32}}", "https://documentation.mailgun.com/docs/mailgun/user-manual/api-key-mgmt"
+    ),
+    _of("telegram", ":aa", rf":AA{_W}{{33}}", "https://core.telegram.org/bots/api#authorizing-your-bot", "telegram"),
+    _of(
+        "huggingface", "hf_ api_org_", rf"(?:hf|api_org)_{_A}{{34,}}", "https://huggingface.co/docs/hub/security-tokens"
+    ),
+    _of(
+        "openai",
+        "sk- sess-",
+        rf"(?:sk-(?:(?:proj|svcacct|admin|None)-)?{_W}{{20,120}}?T3BlbkFJ{_W}{{20,120}}+|sk-(?:proj|svcacct|admin)-{_W}{{40,}}|sk-{_A}{{48}}|sess-{_A}{{40}})",
+        "https://platform.openai.com/docs/api-reference/authentication",
+    ),
+    _of("anthropic", "sk-ant-", rf"sk-ant-[a-z0-9]{{3,10}}-{_W}{{60,}}", "https://docs.anthropic.com/en/api/overview"),
+    _of(
+        "shopify",
+        "shpat_ shpss_ shpca_ shppa_ shptka_",
+        rf"shp(?:at|ss|ca|pa|tka)_{_H}{{32}}",
+        "https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens",
+        "begins",
+    ),
+    _of(
+        "square",
+        "eaaa sq0atp- sq0csp- sq0idp-",
+        rf"(?:EAAA{_W}{{60}}|sq0(?:atp-{_W}{{22}}|csp-{_W}{{43}}))",
+        "https://developer.squareup.com/docs/build-basics/access-tokens",
+    ),
+    _of("databricks", "dapi", rf"dapi{_H}{{32}}(?:-\d)?", "https://docs.databricks.com/aws/en/dev-tools/auth/pat"),
+    _of(
+        "atlassian",
+        "atatt3xf atbb atctt3xf",
+        rf"(?:AT[AC]TT3xF{_W}{{60,}}(?:={_A}{{8}})?|ATBB{_A}{{32}})",
+        "https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/",
+    ),
+    _of("linear", "lin_api_ lin_oauth_", rf"lin_(?:api|oauth)_{_A}{{40,}}", "https://linear.app/developers/graphql"),
+    _of(
+        "notion",
+        "secret_ ntn_",
+        rf"(?:secret_{_A}{{43}}|ntn_{_A}{{40,}})",
+        "https://developers.notion.com/docs/authorization",
+    ),
+    _of(
+        "docker", "dckr_pat_ dckr_oat_", rf"dckr_[po]at_{_W}{{20,}}", "https://docs.docker.com/security/access-tokens/"
+    ),
+    _of(
+        "vault",
+        "hvs. hvb. hvr.",
+        rf"hv[sbr]\.{_W}{{24,}}",
+        "https://developer.hashicorp.com/vault/docs/concepts/tokens",
+    ),
+    _of(
+        "terraform",
+        ".atlasv1.",
+        rf"\.atlasv1\.{_W}{{60,}}",
+        "https://developer.hashicorp.com/terraform/cloud-docs/users-teams-organizations/api-tokens",
+        "terraform",
+    ),
+    _of(
+        "doppler",
+        "dp.pt. dp.st. dp.ct. dp.sa. dp.scim. dp.audit.",
+        rf"dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[a-z0-9_-]{{2,35}}\.)?{_A}{{40,44}}",
+        "https://docs.doppler.com/docs/service-tokens",
+    ),
+    _of(
+        "grafana",
+        "glsa_ glc_",
+        rf"(?:glsa_{_A}{{32}}_{_H}{{8}}|glc_[A-Za-z0-9+/]{{32,}}={{0,2}})",
+        "https://grafana.com/docs/grafana/latest/administration/service-accounts/",
+    ),
+    _of(
+        "newrelic",
+        "nrak- nrjs- nraa-",
+        r"NR(?:AK|JS|AA)-[A-Za-z0-9]{19,27}",
+        "https://docs.newrelic.com/docs/apis/intro-apis/new-relic-api-keys/",
+    ),
+    _of(
+        "postman",
+        "pmak-",
+        rf"PMAK-{_H}{{24}}-{_H}{{34}}",
+        "https://learning.postman.com/docs/developer/postman-api/authentication/",
+    ),
+    _of(
+        "pulumi",
+        "pul-",
+        rf"pul-{_H}{{40}}",
+        "https://www.pulumi.com/docs/pulumi-cloud/access-management/access-tokens/",
+    ),
+    _of("fly", "fo1_ fm1_ fm2_", r"f(?:o1|m[12])_[A-Za-z0-9+/=_-]{40,}", "https://fly.io/docs/security/tokens/"),
+    _of("netlify", "nfp_ nfc_ nfo_ nfu_", rf"nf[pcou]_{_A}{{36}}", "https://docs.netlify.com/api/get-started/"),
+    _of(
+        "airtable",
+        "pat",
+        rf"pat{_A}{{14}}\.{_H}{{64}}",
+        "https://airtable.com/developers/web/guides/personal-access-tokens",
+    ),
+    _of("figma", "figd_ figo_", rf"fig[do]_{_W}{{40,}}", "https://www.figma.com/developers/api#access-tokens"),
+    _of("dropbox", "sl.", rf"sl\.(?:u\.)?{_W}{{130,}}", "https://developers.dropbox.com/oauth-guide"),
+    _of("rubygems", "rubygems_", rf"rubygems_{_H}{{48}}", "https://guides.rubygems.org/api-key-scopes/"),
+    _of("crates", "cio", rf"cio{_A}{{32}}", "https://crates.io/data-access"),
+    _of(
+        "supabase",
+        "sbp_ sb_secret_",
+        rf"(?:sbp_{_H}{{40}}|sb_secret_{_W}{{22,}})",
+        "https://supabase.com/docs/guides/api/api-keys",
+    ),
+    _of(
+        "planetscale",
+        "pscale_",
+        rf"pscale_(?:tkn|pw|oauth)_{_W}{{32,}}",
+        "https://planetscale.com/docs/concepts/service-tokens",
+    ),
+    _of(
+        "sonar",
+        "squ_ sqp_ sqa_",
+        rf"sq[upa]_{_H}{{40}}",
+        "https://docs.sonarsource.com/sonarqube-server/user-guide/managing-tokens/",
+    ),
+    _of("buildkite", "bkua_ bkaj_", rf"bk(?:ua|aj)_{_H}{{40}}", "https://buildkite.com/docs/apis/managing-api-tokens"),
+    _of(
+        "circleci",
+        "ccipat_ cciprj_",
+        rf"CCIP(?:AT|RJ)_{_A}{{22}}_{_H}{{40}}",
+        "https://circleci.com/docs/managing-api-tokens/",
+    ),
+    _of(
+        "contentful",
+        "cfpat-",
+        rf"CFPAT-{_W}{{43}}",
+        "https://www.contentful.com/developers/docs/references/authentication/",
+    ),
+    _of(
+        "dynatrace",
+        "dt0c01. dt0s",
+        r"dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}",
+        "https://docs.dynatrace.com/docs/manage/identity-access-management/access-tokens-and-oauth-clients",
+    ),
+    _of(
+        "plaid",
+        "access-production- access-sandbox- access-development-",
+        rf"access-(?:production|sandbox|development)-{_H}{{8}}(?:-{_H}{{4}}){{3}}-{_H}{{12}}",
+        "https://plaid.com/docs/api/tokens/",
+    ),
+    _of(
+        "tailscale",
+        "tskey-",
+        rf"tskey-(?:auth|api|client|scim|webhook)-{_A}{{8,}}-{_A}{{24,}}",
+        "https://tailscale.com/kb/1085/auth-keys",
+    ),
+    _of("prefect", "pnu_ pnb_", rf"pn[ub]_{_A}{{36}}", "https://docs.prefect.io/v3/manage/cloud/manage-users/api-keys"),
+    _of(
+        "shippo",
+        "shippo_",
+        rf"shippo_(?:live|test)_{_H}{{40}}",
+        "https://docs.goshippo.com/docs/guides_general/authentication/",
+    ),
+    _of("age", "age-secret-key-1", r"AGE-SECRET-KEY-1[0-9A-Z]{58}", "https://age-encryption.org/v1"),
+    _of("nuget", "oy2", r"oy2[a-z0-9]{43}", "https://learn.microsoft.com/en-us/nuget/nuget-org/scoped-api-keys"),
+    _of(
+        "paseto",
+        ".local. .public.",
+        rf"\.(?:local|public)\.{_W}{{16,}}(?:\.{_W}+)?",
+        "https://github.com/paseto-standard/paseto-spec",
+        "paseto",
+    ),
+)
+"""Every issuer. Longer or more special beginnings need no order: the longest match over a text wins."""

@@ -1,0 +1,164 @@
+"""Text as whoever wrote it meant it: escapes undone, colours and soft wraps taken out, each character with its place.
+
+A token is no less a token for being percent-encoded, escaped for JSON or HTML, coloured, or broken over lines. No
+pattern can allow for all of that and for all that can be piled up of it. So where a text has any, its tokens are
+looked for in a *view* of it too, and what is found there is mapped back.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+__all__ = ["View", "noisy", "undone", "view_of", "wrapped"]
+
+_MOST_ROUNDS = 3
+_MOST_RUNS = 16
+_LONGEST_RUN = 16_384
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{32,}+={0,2}")
+_HEX = re.compile(r"[0-9a-fA-F]{48,}\Z")
+_STANDARD = str.maketrans("-_", "+/")
+# Its first character alone is a class, which is what the engine of ``re`` skips to quickly.
+_NOISE = re.compile(
+    r"[%\\&\x1b\u00ad\u200b-\u200d\u2060\ufeff](?:"
+    r"(?<=%)(?P<percent>[0-9A-Fa-f]{2})"
+    r"|(?<=\\)(?:u(?P<four>[0-9A-Fa-f]{4})|x(?P<two>[0-9A-Fa-f]{2})|(?P<escape>[\"'\\/nrt ]))"
+    r"|(?<=&)(?:(?P<entity>quot|amp|lt|gt|apos|nbsp)|\#(?P<decimal>[0-9]{1,5})|\#[xX](?P<hex>[0-9A-Fa-f]{1,4}));"
+    r"|(?<=\x1b)\[[0-9;:]{0,20}[A-Za-z]"
+    r"|(?<=[\u00ad\u200b-\u200d\u2060\ufeff])"
+    r")"
+)
+_ENTITIES = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'", "nbsp": " "}
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+# A token goes on in the next line if it fills this one to its end, and the next one too, or what is left of it.
+_RUN = r"[A-Za-z0-9._~+/-]"
+_WRAP = re.compile(
+    rf"{_RUN}{{24,}}+(?P<wrap>[=\\]?\r?\n[ \t>|]{{0,16}})"
+    rf"(?={_RUN}{{24}}|{_RUN}{{1,100}}={{0,2}}[\"'\]}})>;,]{{0,8}}\s*(?:\Z|\r?\n))"
+)
+
+
+class View(NamedTuple):
+    """A text without its noise."""
+
+    text: str
+    begins: list[int]
+    """For each of its characters, where in the original it begins."""
+    ends: list[int]
+    """For each of its characters, where in the original it ends."""
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The stretch of the original that *start* to *end* of the view are of."""
+        return self.begins[start], self.ends[end - 1]
+
+
+def undone(text: str) -> str | None:
+    """*text* as its view has it; ``None`` if it has no noise. Several times quicker than making the view."""
+    result = text
+    for _ in range(_MOST_ROUNDS):
+        if not noisy(result):
+            break
+        before, result = result, _NOISE.sub(_meaning, result)
+        if result == before:
+            break
+    if "\n" in result:
+        result = _WRAP.sub(_without_wrap, result)
+    return None if result == text else result
+
+
+def noisy(text: str) -> bool:
+    """Whether *text* might mean something else than it says."""
+    return "%" in text or "\\" in text or "\n" in text or "&" in text or "\x1b" in text or not text.isascii()
+
+
+def _without_wrap(match: re.Match[str]) -> str:
+    return match[0][: match.start("wrap") - match.start()]
+
+
+def view_of(text: str) -> View | None:
+    """*text* without its noise; ``None`` if it has none."""
+    view: View | None = None
+    for _ in range(_MOST_ROUNDS):
+        now = text if view is None else view.text
+        found = _cut(now, ((*match.span(), _meaning(match)) for match in _NOISE.finditer(now))) if noisy(now) else None
+        if found is None:
+            break
+        view = found if view is None else _through(view, found)
+    now = text if view is None else view.text
+    found = _cut(now, ((*match.span("wrap"), "") for match in _WRAP.finditer(now))) if "\n" in now else None
+    if found is not None:
+        view = found if view is None else _through(view, found)
+    return view
+
+
+def wrapped(text: str, known: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[int, int, str]]:
+    """Runs of *text* that are base64 (RFC 4648 §4, §5) or hex of other text: ``(start, end, that text)``.
+
+    Those within *known* stretches are left out.
+    """
+    for number, match in enumerate(_ENCODED.finditer(text)):
+        if number >= _MOST_RUNS:
+            break
+        if any(start <= match.start() and match.end() <= end for start, end in known):
+            continue
+        run = match[0][:_LONGEST_RUN]
+        if _HEX.match(run):
+            found = _plain(bytes.fromhex(run[: len(run) // 2 * 2]))
+            if found is not None:
+                yield (*match.span(), found)
+        elif run != run.lower() and run != run.upper():
+            for shift in range(4):  # it may begin amid a group of four
+                body = run[shift:].rstrip("=").translate(_STANDARD)
+                body = body[: len(body) - 1] if len(body) % 4 == 1 else body
+                found = _plain(b64decode(body + "=" * (-len(body) % 4)))
+                if found is not None:
+                    yield (*match.span(), found)
+                    break
+
+
+def _plain(data: bytes) -> str | None:
+    """*data* as text, if it is some."""
+    if not data.isascii():
+        return None
+    text = data.decode("ascii")
+    return text if text.replace("\r", "").replace("\n", "").replace("\t", "").isprintable() else None
+
+
+def _through(first: View, then: View) -> View:
+    return View(then.text, [first.begins[at] for at in then.begins], [first.ends[at - 1] for at in then.ends])
+
+
+def _cut(text: str, changes: Iterable[tuple[int, int, str]]) -> View | None:
+    """*text* with *changes*: ``(start, end, the one character it stands for or none)``, in order and apart."""
+    pieces: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    done = 0
+    for start, end, meaning in changes:
+        pieces += (text[done:start], meaning)
+        begins.extend(range(done, start))
+        ends.extend(range(done + 1, start + 1))
+        if meaning:
+            begins.append(start)
+            ends.append(end)
+        done = end
+    if not pieces:
+        return None
+    pieces.append(text[done:])
+    begins.extend(range(done, len(text)))
+    ends.extend(range(done + 1, len(text) + 1))
+    return View("".join(pieces), begins, ends)
+
+
+def _meaning(match: re.Match[str]) -> str:
+    name = match.lastgroup
+    if name is None:
+        return ""
+    value = match[name]
+    if name == "escape":
+        return _ESCAPES.get(value, value)
+    if name == "entity":
+        return _ENTITIES[value]
+    return chr(int(value) if name == "decimal" else int(value, 16))

@@ -1,0 +1,132 @@
+"""Escaped, coloured and wrapped text is read as it was meant, and what is found in it is put where it stands."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bearerwatch.fingerprint import ring
+from bearerwatch.redact import redact_text
+from bearerwatch.redact.views import undone, view_of
+from fakes import jwt, leaked, opaque
+
+
+def percent(text: str) -> str:
+    return quote(text, safe="")
+
+
+def everything(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def unicode_escaped(text: str) -> str:
+    return "".join(f"\\u{ord(char):04x}" for char in text)
+
+
+def coloured(text: str) -> str:
+    return re.sub(r"[^ ]+", lambda match: f"\x1b[1;32m{match[0]}\x1b[0m", text)
+
+
+def sown(text: str) -> str:
+    return "\u200b".join(text)
+
+
+def references(text: str) -> str:
+    return "".join(f"&#{ord(char)};" if place % 2 else f"&#x{ord(char):x};" for place, char in enumerate(text))
+
+
+NOISES: list[Callable[[str], str]] = [
+    *(percent, everything, escaped, unicode_escaped, html.escape, coloured, sown, references)
+]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("again", [None, percent, escaped, html.escape])
+@pytest.mark.parametrize("text", ["Authorization: Bearer {}", '{{"access_token": "{}"}}', "token={}"])
+def test_a_token_is_found_through_noise(
+    noise: Callable[[str], str], again: Callable[[str], str] | None, text: str
+) -> None:
+    token = opaque(30) + "7"
+    noisy = noise(text.format(token))
+    if again is not None:
+        noisy = again(noisy)
+    clean = redact_text(f"before {noisy} after")
+    assert clean.startswith("before ")
+    assert clean.endswith(" after")
+    assert not leaked(token, clean, undone(clean) or "")
+    assert redact_text(clean) == clean
+
+
+def test_what_is_found_in_a_view_has_the_tokens_own_fingerprint() -> None:
+    token = f"{opaque(20)}+/{opaque(20)}7"
+    mark = f"[token {ring().token_id(token)}]"
+    assert redact_text(f"next=%2Fcb%3Ftoken%3D{percent(token)}%26x%3D1") == f"next=%2Fcb%3Ftoken%3D{mark}%26x%3D1"
+    assert (
+        redact_text(f"\x1b[36mtoken\x1b[0m=\x1b[35m{token}\x1b[0m end")
+        == f"\x1b[36mtoken\x1b[0m=\x1b[35m{mark}\x1b[0m end"
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 76])
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\n    ", "=\n", "\\\n", "=\r\n"])
+def test_a_token_wrapped_over_lines_is_one(width: int, between: str) -> None:
+    token = jwt()
+    wrapped = between.join(token[at : at + width] for at in range(0, len(token), width))
+    for text in ("Authorization: Bearer {}", "token={}\nnext: line", '{{"jwt": "{}"}}'):
+        clean = redact_text(text.format(wrapped))
+        assert clean == text.format(f"[token {ring().token_id(token)}]")
+
+
+def test_lines_that_follow_a_token_are_not_part_of_it() -> None:
+    token = opaque(40) + "7"
+    mark = f"[token {ring().token_id(token)}]"
+    for after in (
+        "\n    at com.example.Main.run(Main.java:7)",
+        "\nGET /orders 200",
+        "\nX-Request-ID: 1",
+        "\n\nend of it",
+    ):
+        assert redact_text(f"Authorization: Bearer {token}{after}") == f"Authorization: Bearer {mark}{after}"
+
+
+NOISE = st.sampled_from(
+    ["%41", "%2", "%", "\\u0042", "\\x41", "\\n", "\\", "&amp;", "&#65;", "&", ";", "\x1b[0m", "\x1b[", "\u200b", "é"]
+)
+TEXT = st.lists(NOISE | st.text(max_size=5) | st.just("a" * 30 + "\n" + "b" * 30), max_size=12).map("".join)
+
+
+@given(TEXT)
+def test_both_ways_to_a_view_agree_and_its_places_are_in_order(text: str) -> None:
+    view = view_of(text)
+    assert undone(text) == (None if view is None or view.text == text else view.text)
+    if view is not None:
+        assert len(view.text) == len(view.begins) == len(view.ends)
+        place = 0
+        for begin, end in zip(view.begins, view.ends, strict=True):
+            assert place <= begin < end <= len(text)
+            place = end
+
+
+@given(TEXT)
+def test_text_without_tokens_stays_as_it_is(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize("piece", ["%25", "\\\\", "&amp;", "\x1b[0m", "%", "\\", "a" * 40 + "\n", "\u200b", "\\u0025"])
+def test_no_noise_takes_long(piece: str) -> None:
+    text = piece * (65_536 // len(piece)) + "token"
+    began = time.process_time()
+    redact_text(text)
+    assert time.process_time() - began < 1.0
