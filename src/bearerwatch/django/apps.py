@@ -1,4 +1,4 @@
-"""The Django app: log redaction from the start, and system checks."""
+"""The Django app: redaction of logs and of exception reports from the start, and system checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["BearerwatchConfig"]
 
 
 class BearerwatchConfig(AppConfig):  # type: ignore[misc]
-    """Registers the checks and installs log redaction as soon as Django is set up."""
+    """Registers the checks and installs redaction as soon as Django is set up."""
 
     name = "bearerwatch.django"
     label = "bearerwatch"
@@ -30,4 +30,7 @@ class BearerwatchConfig(AppConfig):  # type: ignore[misc]
         except ConfigurationError:
             wanted = True  # the check says what is wrong
         if wanted:
+            from bearerwatch.django.reports import install_reports  # noqa: PLC0415
+
             install_logging()
+            install_reports()

@@ -36,6 +36,7 @@ __all__ = [
     "PLACEHOLDER",
     "culprits",
     "install_logging",
+    "keep_exceptions_for",
     "redacted_traceback",
     "uninstall_logging",
     "without_raw_exception",
@@ -50,6 +51,7 @@ _culprits: Counter[tuple[str, str, int]] = Counter()
 _MAX_NAMES = 4096
 _clean_names: set[tuple[Any, ...]] = set()
 """Names of loggers, threads, processes and tasks that hold no token: most records share theirs."""
+_reporting: list[Callable[[logging.Handler], bool]] = []
 _originals: dict[str, Any] = {}
 _hooked: set[str] = set()
 _wrapped: list[tuple[type[logging.Handler], str, Any, Any]] = []
@@ -61,6 +63,12 @@ _lock = threading.Lock()
 def culprits() -> dict[tuple[str, str, int], int]:
     """How often which code tried to log a token: ``{(logger, file, line): times}``."""
     return dict(_culprits)
+
+
+def keep_exceptions_for(which: Callable[[logging.Handler], bool]) -> None:
+    """Leave exceptions as they are for handlers of which *which* says that they redact what they make of them."""
+    if which not in _reporting:
+        _reporting.append(which)
 
 
 def install_logging() -> None:
@@ -151,7 +159,10 @@ def _wrap_format(theirs: Any) -> Callable[..., Any]:
 
 
 def _handle(self: logging.Handler, record: logging.LogRecord) -> Any:
-    return _originals["handle"](self, _safe(record) if _installed else record)
+    if not _installed:
+        return _originals["handle"](self, record)
+    keeps = bool(_reporting and record.exc_info) and any(which(self) for which in _reporting)
+    return _originals["handle"](self, _safe(record, keeps_exception=keeps))
 
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
@@ -168,10 +179,10 @@ def _safe_text(text: Any) -> Any:
         return PLACEHOLDER
 
 
-def _safe(record: logging.LogRecord) -> logging.LogRecord:
+def _safe(record: logging.LogRecord, *, keeps_exception: bool = False) -> logging.LogRecord:
     """*record* itself when it holds no token, else a redacted copy."""
     try:
-        return _redacted(record)
+        return _redacted(record, keeps_exception=keeps_exception)
     except Exception as error:  # noqa: BLE001 - host boundary: a log call never raises because of us
         _guard.swallowed("redaction of a log record", error)
         bare = copy.copy(record)
@@ -182,13 +193,13 @@ def _safe(record: logging.LogRecord) -> logging.LogRecord:
         return bare
 
 
-def _redacted(record: logging.LogRecord) -> logging.LogRecord:
+def _redacted(record: logging.LogRecord, *, keeps_exception: bool) -> logging.LogRecord:
     changes = _message_changes(record)
     for key in ("exc_text", "stack_info"):
         value = getattr(record, key, None)
         if value and (clean := redact_text(value)) != value:
             changes[key] = clean
-    if record.exc_info:
+    if record.exc_info and not keeps_exception:
         changes = _exception_changes(record) | changes
     names = (record.name, record.threadName, record.processName, record.__dict__.get("taskName"))
     if names not in _clean_names:
