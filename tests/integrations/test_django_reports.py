@@ -32,7 +32,7 @@ def refuse(claimed: dict[str, Any]) -> None:
 
 def boom(request: HttpRequest) -> HttpResponse:
     claimed = {"presented": request.headers["Authorization"], "scope": list(request.META.items())}
-    scope = [(b"authorization", request.headers["Authorization"].encode()), (b"x", b"y" * 60)]
+    scope = [(b"authorization", request.headers["Authorization"].encode()), (b"x", request.COOKIES["jwt"].encode())]
     harmless = "a harmless variable"
     password = request.GET["password"]
     try:
@@ -82,7 +82,7 @@ class Sent:
     def leaks(self, *texts: str) -> list[str]:
         """Pieces of them in *texts*, as they are or with what breaks a long value over lines taken out."""
         whole = "\n".join(texts)
-        joined = re.sub(r"(?:&#x27;|'|\")\s*\n\s*(?:b?(?:&#x27;|'|\"))", "", whole)
+        joined = re.sub(r"(?:&#x27;|')\s*\n\s*(?:b?(?:&#x27;|'))", "", whole)
         return [piece for token in vars(self).values() for piece in leaked(token, whole, joined)]
 
 
