@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -130,3 +131,47 @@ def test_no_noise_takes_long(piece: str) -> None:
     began = time.process_time()
     redact_text(text)
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.replace(" ", "\\040").replace('"', "\\042"),
+        lambda text: text.replace(" ", "#040").replace('"', "#042"),
+        "\x00".join,
+        lambda text: text.replace(": ", ": ^[[32m") + "^[[0m",
+        lambda text: text.replace(":", "\uff1a").replace('"', "\u201d"),
+        lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    ],
+    ids=["octal", "syslog", "utf-16", "colour", "full width", "base64 twice"],
+)
+def test_other_spellings_are_read_as_they_were_meant(spell: Callable[[str], str]) -> None:
+    token = opaque()
+    said = spell(f'{{"access_token": "{token}", "n": 7}}')
+    clean = redact_text(f"upstream said {said} and so on")
+    assert f"[token {ring().token_id(token)}]" in clean
+    assert clean.startswith("upstream said ")
+    assert clean.endswith(" and so on")
+
+
+@pytest.mark.parametrize("between", ["\n# ", "\n2026-03-01 12:00:00 INFO | ", "' +\n'", "'\n      '"])
+def test_what_stands_before_the_next_line_is_no_part_of_the_token(between: str) -> None:
+    token = jwt()
+    clean = redact_text(f"said 'Authorization: Bearer {token[:60]}{between}{token[60:]}' and so on")
+    assert clean == f"said 'Authorization: Bearer [token {ring().token_id(token)}]' and so on"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token=7f3a9c1d2b\nnext request: /v1/orders",
+        "refresh token expired\nretrying2 in 30 s",
+        "first 'line' +\n'second' line2",
+        'Traceback:\n  File "app/token_store.py", line 12\n    raise TokenError2',
+    ],
+)
+def test_lines_that_only_follow_each_other_are_not_joined(text: str) -> None:
+    token = opaque()
+    assert (
+        redact_text(f"{text}\ntoken={token}\nok") == f"{redact_text(text)}\ntoken=[token {ring().token_id(token)}]\nok"
+    )

@@ -9,21 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bearerwatch import _jws
+from bearerwatch.redact.checks import CHECKS, before
 from bearerwatch.redact.live import PASSWORD
-from bearerwatch.redact.madeup import made_up, parameter
+from bearerwatch.redact.madeup import made_up
 from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE, secret_name
 from bearerwatch.redact.patterns import FORMS, Form
 from bearerwatch.redact.spans import Span
 
-__all__ = ["ANCHORS", "Candidates"]
+__all__ = ["ANCHORS", "Candidates", "private_members"]
 
 ANCHORS: tuple[str, ...] = tuple(dict.fromkeys(anchor for form in FORMS for anchor in form.anchors))
 """What a gate looks for, in lower case: where none is, there is no token."""
 
 _NAMED = frozenset({"named", "option"})
 """Forms that begin with a name, which has to be that of a secret."""
-_OF_PEOPLE = frozenset({"user", "userinfo"})
+_OF_PEOPLE = frozenset({"login", "user", "userinfo"})
 """Forms of what people choose."""
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _FORMS = tuple(tuple(form for form in FORMS if anchor in form.anchors) for anchor in ANCHORS)
@@ -31,115 +31,11 @@ _OPEN = frozenset({"authorization", "bearer", "scheme"})
 """Forms whose value may go on beyond token68."""
 _REST = re.compile(r"[^\s\"'`<>&;,%\\\[]{0,4096}+")
 """What belongs to a secret once it is known to be one: whoever wrote it did not stop at token68."""
-_GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
-_BREAKS = re.compile(r"[_./-]")
-_PHRASE = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+\Z")
-_PLAIN = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_ODD_WORD = re.compile(r"[A-Za-z][0-9]+|[0-9][A-Za-z]")
+_NEXT = re.compile(r"[\"'`]?\s?(?:,|;| and| to)\s{0,2}[\"'`]?(?P<t>[A-Za-z0-9._~+/-]{20,512}+={0,2}(?![=:]))")
+_CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
+"""The end of a token whose middle was left out."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
-
-
-def _jose(text: str, start: int, end: int) -> bool:
-    dot = text.find(".", start, end)
-    return dot > 0 and _jws.header_of(text[start:dot]) is not None
-
-
-def _strong(text: str, start: int, end: int) -> bool:
-    """After ``Bearer``: anything but prose, masks and the parameters of a challenge (RFC 6750 §3)."""
-    return made_up(text[start:end])
-
-
-def _weak(text: str, start: int, end: int) -> bool:
-    return end - start >= 16 and made_up(text[start:end])
-
-
-def _keyed(text: str, start: int, end: int) -> bool:
-    """After ``token=`` and the like: no word, no number, no path, no call."""
-    value = text[start:end]
-    if text.startswith("(", end) or (value.startswith("%") and len(value) < 16):
-        return False
-    return made_up(value) or (len(value) >= 12 and value.islower() and _GLUED.search(value) is not None)
-
-
-def _password(text: str, start: int, end: int) -> bool:
-    """After ``password=``: people choose words with something added; words alone, and paths, are the program's."""
-    value = text[start:end]
-    if (
-        text.startswith("(", end)
-        or len(set(value)) <= 2
-        or "***" in value
-        or parameter(value)
-        or value.startswith(("$", "%(", "/", "./", "~/", "!", "*"))
-    ):
-        return False
-    if made_up(value):
-        return True
-    if len(_BREAKS.split(value)) >= 3 and not _PHRASE.match(value):
-        return False
-    return _ODD_WORD.search(value) is not None or not (value.isidentifier() or value.isalpha() or _PLAIN.match(value))
-
-
-def _credential(text: str, start: int, end: int) -> bool:
-    """After ``Authorization:`` everything that is not plain prose."""
-    return end - start >= 4 and made_up(text[start:end]) and not text.startswith("(", end)
-
-
-def _paseto(text: str, start: int, end: int) -> bool:
-    if start < 2 or text[start - 2 : start] not in ("v1", "v2", "v3", "v4"):
-        return False
-    return made_up(text[text.index(".", start + 1) + 1 : end])
-
-
-def _always(_text: str, _start: int, _end: int) -> bool:
-    return True
-
-
-def _begins(text: str, start: int, _end: int) -> bool:
-    """What stands before an issuer's mark is no part of a longer word."""
-    before = text[start - 1 : start]
-    return not (before.isalnum() and before.isascii())
-
-
-def _telegram(text: str, start: int, _end: int) -> bool:
-    return _back(text, start, "telegram") >= 8
-
-
-def _terraform(text: str, start: int, _end: int) -> bool:
-    return _back(text, start, "terraform") == 14
-
-
-def _back(text: str, start: int, form_id: str) -> int:
-    """How many characters of its token stand before a form's anchor."""
-    fixed = _BACK.get(form_id)
-    if fixed is not None:
-        return fixed
-    wanted = _BEFORE.get(form_id)
-    if wanted is None:
-        return 0
-    found = wanted.match(text[max(start - 20, 0) : start][::-1])
-    return len(found[0]) if found is not None else 0
-
-
-_CHECKS: dict[str, Callable[[str, int, int], bool]] = {
-    "always": _always,
-    "begins": _begins,
-    "credential": _credential,
-    "jose": _jose,
-    "keyed": _keyed,
-    "paseto": _paseto,
-    "password": _password,
-    "stripe": lambda text, start, end: start >= 1 and text[start - 1] in "sr" and _begins(text, start - 1, end),
-    "secret": lambda text, start, end: len(set(text[start:end])) > 2,
-    "strong": _strong,
-    "telegram": _telegram,
-    "terraform": _terraform,
-    "weak": _weak,
-}
-_BACK = {"paseto": 2, "stripe": 1}
-"""How far before its anchor a form's token begins."""
-_BEFORE = {"telegram": re.compile(r"[0-9]{1,12}"), "terraform": re.compile(r"[A-Za-z0-9]{14}")}
-"""What of a form's token stands before its anchor, where that is not always as long."""
 
 
 class Candidates:
@@ -166,12 +62,21 @@ class Candidates:
             span = None if matched is None else _exact(text, form, at, matched)
             if span is not None:
                 self.found.append(span)
-                resumes[index, form.id] = max(span.end, at + 1)
+                if form.id in _NAMED and span.kind != PASSWORD:
+                    self._further(span)
+                resumes[index, form.id] = max(self.found[-1].end, at + 1)
             elif form.id == "jwt":
                 resumes[index, form.id] = self._runs.after(at)
         if not resumes:
             return at + 1
         return max(at + 1, min(resumes.get((index, form.id), 0) for form in _FORMS[index]))
+
+    def _further(self, first: Span) -> None:
+        """The rest of a list of tokens whose *first* was found."""
+        match = _NEXT.match(self._text, first.end)
+        while match is not None and made_up(match["t"]):
+            self.found.append(Span(*match.span("t"), first.kind))
+            match = _NEXT.match(self._text, match.end())
 
 
 _Matcher = tuple[Form, Callable[[str, int], re.Match[str] | None], str]
@@ -225,20 +130,31 @@ def _exact(text: str, form: Form, at: int, match: re.Match[str]) -> Span | None:
     if named and held == NONE:
         return None
     check = "password" if held == PASSWORD_LIKE else "weak" if held == LONG_TOKEN else form.check
-    if not _CHECKS[check](text, start, end):
+    if not CHECKS[check](text, start, end):
         return None
     if named or form.id in _OPEN:
         rest = _REST.match(text, end)
         if rest is not None:
             end += len(rest[0].rstrip(")]}.:,;|!?"))
+    cut = _CUT.match(text, end)
+    if cut is not None:
+        end = cut.end()
     password = held == PASSWORD_LIKE or form.id in _OF_PEOPLE or "basic" in text[at:start].lower()
-    return Span(start - _back(text, start, form.id), end, PASSWORD if password else form.id)
+    return Span(start - before(text, start, form.id), end, PASSWORD if password else form.id)
+
+
+_PRIVATE = re.compile(r"[\"'](?:d|p|q|dp|dq|qi|k)[\\]{0,6}[\"']\s{0,4}:\s{0,4}[\\]{0,6}[\"'](?P<t>[A-Za-z0-9_-]{20,})")
+
+
+def private_members(text: str) -> list[Span]:
+    """The private members of JSON Web Keys in *text* (RFC 7518 §6.2.2, §6.3.2, §6.4)."""
+    return [Span(*match.span("t"), "jwk") for match in _PRIVATE.finditer(text)]
 
 
 def _held(text: str, at: int, match: re.Match[str]) -> int:
     """What the field is for whose name has an anchor at *at*."""
-    before = None if text.startswith(" --", at) else _NAME.match(text[max(at - 40, 0) : at][::-1])
-    left = before[0][::-1] if before else ""
+    leading = None if text.startswith(" --", at) else _NAME.match(text[max(at - 40, 0) : at][::-1])
+    left = leading[0][::-1] if leading else ""
     name = left + match["n"]
     begin = at - len(left)
     if text[match.end("n") : match.end("n") + 1] == ">" and text[begin - 1 : begin] == "/":
@@ -247,6 +163,10 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         return NONE  # the user of a URL, whose password has a form of its own
     if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":
         return NONE  # one of many fields between colons
+    if name == "key" and text[begin - 1 : begin] in ("?", "&"):
+        return LONG_TOKEN
+    if name.lower() == "signature":  # of a URL that whoever has it may open
+        return TOKEN_LIKE if "Key-Pair-Id=" in text else NONE
     if name.lower() == "code":
         return TOKEN_LIKE if "grant_type" in text or "state=" in text else NONE
     return secret_name(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bearerwatch.context import live
+from bearerwatch.redact.exact import private_members
 from bearerwatch.redact.gate import encoded, formed, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
@@ -11,24 +12,37 @@ from bearerwatch.redact.views import noisy, undone, view_of, wrapped
 __all__ = ["found"]
 
 
+_DEPTH = 2
+"""How often something may be encoded over again."""
+
+
 def found(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
-    kinds = kinds_of(text)
-    spans = formed(text, kinds)
+    spans = _written(text)
     if noisy(text):
         meant = undone(text)
-        if meant is not None and formed(meant, kinds_of(meant)):
+        if meant is not None and _written(meant):
             view = view_of(text)
             if view is not None:
                 spans += [
-                    Span(*view.span(start, end), kind, view.text[start:end])
-                    for start, end, kind, _ in formed(view.text, kinds_of(view.text))
+                    Span(*view.span(start, end), kind, token or view.text[start:end])
+                    for start, end, kind, token in _written(view.text)
                 ]
-    if encoded(kinds):
-        for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
-            hidden = formed(inner, kinds_of(inner))
-            if hidden:
-                spans.append(Span(start, end, hidden[0].kind, inner[hidden[0].start : hidden[0].end]))
     if live:
         spans += [Span(start, end, kind) for start, end, kind in LIVE_TEXT.find(text)]
     return disjoint(spans) if len(spans) > 1 else spans
+
+
+def _written(text: str, depth: int = _DEPTH) -> list[Span]:
+    """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
+    kinds = kinds_of(text)
+    spans = formed(text, kinds)
+    if "kty" in text:
+        spans += private_members(text)
+    if depth and encoded(kinds):
+        for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
+            hidden = _written(inner, depth - 1)
+            if hidden:
+                token = hidden[0].token or inner[hidden[0].start : hidden[0].end]
+                spans.append(Span(start, end, hidden[0].kind, token))
+    return spans

@@ -26,10 +26,16 @@ _SHORT = (
 _SHORT_WORDS = frozenset(_SHORT.split())
 """Words and abbreviations of one or two letters; of random letters there are others, and more of them."""
 _INNER = re.compile(r"[A-Za-z][0-9]{1,3}[a-z]")
+_ALGORITHMS = re.compile(r"(?:[REPH]S|(?i:sha|aes|md))-?(?:1|5|128|224|256|384|512)(?![0-9])")
+_VISIBLE = 12
 _LONGEST_WORD = 16
 _LONGEST_NUMBER = 4
 _SHORTEST = 2.4
 """Characters a word has on average at least; the pieces of what is made up are shorter."""
+_AMID = re.compile(r"[A-Z]{2}[a-z]+[A-Z0-9]|[a-z][0-9]+[A-Za-z]|[0-9][a-z]+[A-Z]")
+"""Where words are joined otherwise than programs do it as a rule."""
+_UNUSUAL_AMID = 0.1
+_HEX = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{20,}\Z")
 _LONGEST = 256
 """Characters of a value that are looked at; nobody writes that many without a space."""
 _UNUSUAL = 0.25
@@ -51,7 +57,7 @@ def _written(value: str) -> bool:
     if len(value) >= _LONGEST_WORD and value.isalnum() and _INNER.search(value):
         return False  # digits amid letters, and nothing that would part the words
     words = letters = pairs = unusual = odd = alphabetic = 0
-    for part in _PARTS.findall(value):
+    for part in _PARTS.findall(_ALGORITHMS.sub("algorithm", value)):
         if part.isdigit():
             if len(part) > _LONGEST_NUMBER:
                 return False
@@ -68,12 +74,19 @@ def _written(value: str) -> bool:
         unusual += sum(word[at : at + 2] not in _USUAL for at in range(len(word) - 1))
     if 4 * odd > alphabetic:
         return False
-    return letters > 0 and 2 * letters >= _SHORTEST * words and unusual <= max(1, _UNUSUAL * pairs)
+    most = _UNUSUAL_AMID if len(value) >= _LONGEST_WORD and _AMID.search(value) else _UNUSUAL
+    return letters > 0 and 2 * letters >= _SHORTEST * words and unusual <= max(1, most * pairs)
 
 
 def made_up(value: str) -> bool:
     """Whether *value* is neither words, a number, a mask (``xxxx``, ``****``), nor an identifier of a program."""
-    if number(value) or parameter(value) or "***" in value or value.startswith(("arn:", "$", "%(", "*")):
+    if "***" in value:  # a mask, of which too much may be left
+        value = max(value.split("***"), key=len)
+        if len(value) < _VISIBLE:
+            return False
+    if _HEX.match(value):
+        return True
+    if number(value) or parameter(value) or value.startswith(("arn:", "$", "%(", "*")):
         return False
     if len(value) > _LONGEST:
         return len(set(value[:_LONGEST])) > 2

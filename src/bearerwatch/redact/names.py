@@ -40,7 +40,7 @@ _PASSWORDS = _words("pass passcode passphrase passwd password passwords passwort
 _ENDINGS = ("token", "secret", "apikey", "sessionid", "privatekey", "secretkey", "accesskey", "jwt")
 _PASSWORD_ENDINGS = ("password", "passwd", "passphrase")
 _KEYS = _words(
-    "access account api app application auth client consumer encryption functions hmac "
+    "access account api app application auth client consumer encryption fastly functions hmac "
     "jwt license master private secret service "
     "session shared sign signing storage subscription webhook "
 )

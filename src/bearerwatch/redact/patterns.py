@@ -14,37 +14,55 @@ from bearerwatch.redact.providers import PROVIDERS
 
 __all__ = ["FORMS", "LONG", "Form"]
 
-LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors)
+LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors) | {
+    "hooks.slack.com/",
+    "/api/webhooks/",
+    ".webhook.office.com/",
+    "/reset/",
+    "samlresponse",
+    "authorization.k8s.io.",
+}
 """Anchors of tokens that are twenty characters long at least."""
 
 # token68 (RFC 9110 §11.2)
 _T68 = r"[A-Za-z0-9._~+/=-]"
-_OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}|short:[0-9]|\[token |\[password\])"
+_OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[password\])"
 # A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
 _PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
-# Between a key and its value: quotes and escapes, a separator, an opening bracket, a bytes or str prefix.
-_SEP = r"""[\\"']{0,4}\s{0,4}(?::|=>|=|,|%3[AaDd])\s{0,4}[\[({]?\s{0,2}[\\]{0,3}(?:[bru](?=[\\"']))?[\\"']{0,4}"""
 # Between a name and its value as well: XML's tag, YAML's blocks, pairs in a tuple, HAR's objects, form-data's parts.
+_QUOTE = r"[\\]{0,6}[\"'`]"
+_PREFIX = r"(?:[bruBRU]{1,2}(?=[\\\"']))?"
 _NAMED = (
-    r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?)?(?:"
-    r"[\\]{0,6}[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|(?<=>)|\|)\s{0,24}(?:[|>][+-]?\s{1,20})?"
-    r"(?!\[(?:token |password\]))(?:(?:Slice|Str|String|Some|Value)\(\[?)?"
-    r"[\[({<]{0,2}\s{0,2}[\\]{0,6}(?:[bruBRU]{1,2}(?=[\\\"']))?[\\]{0,6}[\"'`]{0,3}(?:\*{1,2}\s[\"'`]?)?\s?"
-    r"|[\\]{0,6}[\"']\s{0,4},\s{0,4}[\[({]?\s?(?:[bruBRU]{1,2}(?=[\\\"']))?[\\]{0,6}[\"']"
-    r"|[\\]{0,6}[\"']\s{0,4},\s{0,4}[\\]{0,6}[\"']?value[\\]{0,6}[\"']?\s{0,4}[:=]\s{0,4}[\\]{0,6}[\"']"
-    r"|[\\]{0,6}[\"']?\s{0,4}[:=]\s{0,4}[{]\s{0,4}[\\]{0,6}[\"']?value[\\]{0,6}[\"']?\s{0,4}[:=]\s{0,4}[\\]{0,6}[\"']"
-    r"|\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'\s]{12,200}[\"'])"
-    r"|\s{1,4}(?:is|was|are)\s{1,4}[\"'`]?(?=[^\"'`\s]{16})"
+    r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?(?:"
+    r"[\\]{0,6}[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|(?<=>)|\|)\s{0,24}"
+    r"(?:[|>][+-]?\s{1,20}|<!\[CDATA\[)?"
+    r"(?!\[(?:token |password\]))(?:(?:Slice|Str|String|Some|Value)\(\[?|\(\*?[a-z]{1,12}\)\(?)?"
+    rf"[\[({{<]{{0,2}}\s{{0,2}}[\\]{{0,6}}{_PREFIX}[\\]{{0,6}}[\"'`]{{0,3}}(?:\*{{1,2}}\s[\"'`]?)?\s?"
+    rf"|{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}"  # a pair of strings
+    # {"name": …, "value": …}
+    rf"|{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}?"
+    rf"|{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?value{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}"
+    r"|(?:\s[A-Za-z:]{1,30}=[\"'][^\"'<>]{0,100}[\"']){1,4}\s?>(?:<!\[CDATA\[)?"  # attributes of an element
+    r"|\s{1,4}(?:by\s{1,4})?[\"'`](?=[^\"'`\s]{8,200}[\"'`])"
+    r"|\s{1,4}(?:is|was|are|(?:changed\s)?from)\s{1,4}[\"'`]?(?=[^\"'`\s]{16})"
+    r"|\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})"
+    r"|\(\s?[bru]?[\"'](?=[^\"'\s]{16})"  # the argument of a call
+    r"|\s?:\s?[A-Za-z][A-Za-z\[\]|. ]{0,30}=\s?[\"']"  # with its type
+    r"|\s?=\s?[\"'][^\"']{0,40}[\"']\s->\s[\"']"  # before and after
+    r"|=%[a-z][\"']?\s?%\s?\(?[bru]?[\"']"
+    r"|[^\"\s]{0,40}\"(?:\s\"[^\"\s]{1,12}\"){0,2}\s\"(?=[^\"\s]{16})"  # Redis' MONITOR
     r"|[\"'](?:;[^\r\n]{0,100})?\r?\n(?:[A-Za-z-]{1,40}:[^\r\n]{0,200}\r?\n){0,4}\r?\n"
     r")"
 )
 _VALUE = r"[A-Za-z0-9._~+/=:!$#*@^?-]"
+_NUMBERED = r"(?:[0-9]{1,20}\||s:|s%3[Aa])?"
+"""What the tokens of some frameworks begin with: the number of their row, or that they are signed."""
 # A word before the credential is a scheme only if it is known, or letters alone: else it is a piece of it
 _SCHEME = (
     r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
 )
-_GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'<{(\[]{0,2}"
-_ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32})"
+_GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}"
+_ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9]))"
 # A scheme and its first parameter, as Digest has them; a token may stand before such a thing as well
 _CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){_GAP}{_PARAMETER}"
 
@@ -56,7 +74,7 @@ class Form(NamedTuple):
     anchors: tuple[str, ...]
     regex: str
     check: str
-    """Which validator the token has to pass: see ``redact.engine``."""
+    """Which validator the token has to pass: see :mod:`bearerwatch.redact.checks`."""
     source: str
     followers: str = ""
     """Of ASCII, what can follow its anchors at once; anything if it is empty."""
@@ -91,30 +109,70 @@ _NAMED_FORMS: tuple[Form, ...] = (
         "authorization",
         "authorization",
         rf"(?i:authorization)(?>{_NAMED})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{_OURS}(?!{_PARAMETER}|{_CHALLENGE})"
-        rf"(?P<t>{_T68}++)(?!{_GAP}{_ALREADY})",
+        rf"(?P<t>{_NUMBERED}{_T68}++)(?!{_GAP}{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
     ),
     _form(
         "bearer",
         "bearer dpop",
-        rf"(?i:bearer|dpop)(?:{_GAP}|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}){_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{6,}}+)",
+        rf"(?i:bearer|dpop)(?:{_GAP}(?:-a )?"
+        rf"|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}(?={_T68}{{16}}))"
+        rf"{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_T68}{{6,}}+)",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",
     )._replace(followers=_GAPS + "\"'=:,"),
     _form(
         "scheme",
         "token jwt basic",
-        rf"(?i:token|jwt|basic){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_T68}{{16,}}+)",
+        rf"(?i:token|jwt|basic){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_T68}{{16,}}+)",
         "weak",
         "RFC 7617; schemes of Django REST framework",
     )._replace(followers=_GAPS),
     _form(
         "named",
         "token secret key pass jwt auth session sess sid cred assertion bearer pwd sig code",
-        rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_VALUE}{{6,2048}}+)",
+        rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_VALUE}{{6,2048}}+)",
         "keyed",
         "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
+    ),
+    _form(
+        "phrase",
+        "key token secret",
+        r"(?i:(?:(?<=api )|(?<=access )|(?<=secret )|(?<=signing )|(?<=encryption )|(?<=private )|(?<=token ))key"
+        r"|(?<=client )secret|(?:(?<=access )|(?<=refresh )|(?<=auth ))token)"
+        rf"(?:\s?[:=]\s?|\s(?:is\s)?)[\"'`]?{_OURS}(?P<t>{_T68}{{20,}}+)",
+        "weak",
+        "as people write it",
+    ),
+    _form(
+        "webhook",
+        "hooks.slack.com/ /api/webhooks/ .webhook.office.com/",
+        r"(?i:hooks\.slack\.com/(?:services|workflows)/[A-Z0-9]{6,}/[A-Z0-9]{6,}/|/api/webhooks/[0-9]{15,}/"
+        r"|\.webhook\.office\.com/webhookb2/[0-9a-f@-]{30,}/IncomingWebhook/)(?P<t>[A-Za-z0-9_/-]{20,})",
+        "always",
+        "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks; whoever has such a URL may post",
+    ),
+    _form(
+        "kubernetes",
+        "authorization.k8s.io.",
+        r"(?i:authorization\.k8s\.io\.)(?P<t>[A-Za-z0-9_+/=.-]{16,})",
+        "always",
+        "https://kubernetes.io/docs/reference/access-authn-authz/authentication/, of WebSockets",
+    ),
+    _form(
+        "reset",
+        "/reset/ samlresponse",
+        r"(?i:/reset/[A-Za-z0-9_-]{1,16}/(?=[a-z0-9]{3,8}-[A-Za-z0-9_-]{20})|samlresponse=)(?P<t>[A-Za-z0-9_+/=%-]{20,})",
+        "strong",
+        "https://docs.djangoproject.com/en/stable/topics/auth/default/#django.contrib.auth.views.PasswordResetView",
+    ),
+    _form(
+        "login",
+        "·-p",
+        r" -p[ =]?[\"']?(?P<t>[^\s\"']{12,512}+)",
+        "login",
+        "https://docs.docker.com/reference/cli/docker/login/",
     ),
     _form(
         "option",

@@ -12,31 +12,43 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from bearerwatch.redact.madeup import made_up
+
 __all__ = ["View", "noisy", "undone", "view_of", "wrapped"]
 
 _MOST_ROUNDS = 3
 _MOST_RUNS = 16
 _LONGEST_RUN = 16_384
+_MOST_JUDGED = 64
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{32,}+={0,2}")
 _HEX = re.compile(r"[0-9a-fA-F]{48,}\Z")
 _STANDARD = str.maketrans("-_", "+/")
 # Its first character alone is a class, which is what the engine of ``re`` skips to quickly.
 _NOISE = re.compile(
-    r"[%\\&\x1b\u00ad\u200b-\u200d\u2060\ufeff](?:"
+    r"[%\\&#^\x00\x1b\u00ad\u200b-\u200d\u2060\ufeff\u2018-\u201f\uff01-\uff5e](?:"
     r"(?<=%)(?P<percent>[0-9A-Fa-f]{2})"
-    r"|(?<=\\)(?:u(?P<four>[0-9A-Fa-f]{4})|x(?P<two>[0-9A-Fa-f]{2})|(?P<escape>[\"'\\/nrt ]))"
+    r"|(?<=\\)(?:u(?P<four>[0-9A-Fa-f]{4})|x(?P<two>[0-9A-Fa-f]{2})|(?P<octal>[01][0-7]{2})|(?P<escape>[\"'\\/nrt ]))"
     r"|(?<=&)(?:(?P<entity>quot|amp|lt|gt|apos|nbsp)|\#(?P<decimal>[0-9]{1,5})|\#[xX](?P<hex>[0-9A-Fa-f]{1,4}));"
-    r"|(?<=\x1b)\[[0-9;:]{0,20}[A-Za-z]"
-    r"|(?<=[\u00ad\u200b-\u200d\u2060\ufeff])"
+    r"|(?<=\#)(?P<syslog>0[0-7]{2})"
+    r"|(?<=\x1b)\[[0-9;:]{0,20}[A-Za-z]|(?<=\^)\[\[[0-9;]{0,20}m"
+    r"|(?<=[\x00\u00ad\u200b-\u200d\u2060\ufeff])"
+    r"|(?P<wide>(?<=[\u2018-\u201f\uff01-\uff5e]))"
     r")"
 )
 _ENTITIES = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'", "nbsp": " "}
+_BASES = {"decimal": 10, "octal": 8, "syslog": 8}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-# A token goes on in the next line if it fills this one to its end, and the next one too, or what is left of it.
+_WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {
+    code: "'" if code < 0x201C else '"' for code in range(0x2018, 0x2020)
+}
+"""Full-width forms, and typographic quotes."""
 _RUN = r"[A-Za-z0-9._~+/-]"
+_PREFIX = r"(?:[0-9][0-9T:.,Z -]{17,30}[A-Z]{0,8}[ |\]-]{1,4}|\# |[ \t>|]{0,16})"
+# A string that goes on in the next line as another one; or a run that does, up to what is left of it in the last one.
 _WRAP = re.compile(
-    rf"{_RUN}{{24,}}+(?P<wrap>[=\\]?\r?\n[ \t>|]{{0,16}})"
-    rf"(?={_RUN}{{24}}|{_RUN}{{1,100}}={{0,2}}[\"'\]}})>;,]{{0,8}}\s*(?:\Z|\r?\n))"
+    r"(?P<join>[\"'][ \t]?\+?[ \t]?\r?\n[ \t]{0,40}[\"'])"
+    rf"|(?P<head>{_RUN}{{8,}}+)(?P<wrap>[=\\]?\r?\n{_PREFIX})"
+    rf"(?=(?P<tail>{_RUN}{{8,}})|{_RUN}{{1,7}}={{0,2}}[\"'\]}})>;,]{{0,8}}\s*(?:\Z|\r?\n))"
 )
 
 
@@ -64,17 +76,54 @@ def undone(text: str) -> str | None:
         if result == before:
             break
     if "\n" in result:
-        result = _WRAP.sub(_without_wrap, result)
+        result = _unwrap(result)
     return None if result == text else result
 
 
 def noisy(text: str) -> bool:
     """Whether *text* might mean something else than it says."""
-    return "%" in text or "\\" in text or "\n" in text or "&" in text or "\x1b" in text or not text.isascii()
+    return (
+        "%" in text
+        or "\\" in text
+        or "\n" in text
+        or "&" in text
+        or "\x1b" in text
+        or not text.isascii()
+        or "\x00" in text
+        or "#0" in text
+        or "^[" in text
+    )
 
 
-def _without_wrap(match: re.Match[str]) -> str:
-    return match[0][: match.start("wrap") - match.start()]
+def _unwrap(text: str) -> str:
+    pieces: list[str] = []
+    done = 0
+    for start, end, _ in _wraps(text):
+        pieces.append(text[done:start])
+        done = end
+    pieces.append(text[done:])
+    return "".join(pieces)
+
+
+def _wraps(text: str) -> Iterator[tuple[int, int, str]]:
+    """The ends of lines in *text* over which a token goes on: on both sides it looks made up.
+
+    A last line that is short is taken for the rest of a token only if it is not the second one: after a token whose
+    line ends, "ok" may well be a line of its own.
+    """
+    wrapped_to = -1
+    for match in _WRAP.finditer(text):
+        if match["join"] is not None:
+            yield *match.span("join"), ""
+            continue
+        head, tail = match["head"], match["tail"]
+        if tail is None:
+            goes_on = match.start("head") == wrapped_to
+        else:
+            goes_on = made_up(head[-_MOST_JUDGED:]) and made_up(tail[:_MOST_JUDGED])
+        if goes_on:
+            wrapped_to = match.end("wrap")
+            yield *match.span("wrap"), ""
 
 
 def view_of(text: str) -> View | None:
@@ -87,7 +136,7 @@ def view_of(text: str) -> View | None:
             break
         view = found if view is None else _through(view, found)
     now = text if view is None else view.text
-    found = _cut(now, ((*match.span("wrap"), "") for match in _WRAP.finditer(now))) if "\n" in now else None
+    found = _cut(now, _wraps(now)) if "\n" in now else None
     if found is not None:
         view = found if view is None else _through(view, found)
     return view
@@ -156,9 +205,11 @@ def _meaning(match: re.Match[str]) -> str:
     name = match.lastgroup
     if name is None:
         return ""
+    if name == "wide":
+        return _WIDE[ord(match[0])]
     value = match[name]
     if name == "escape":
         return _ESCAPES.get(value, value)
     if name == "entity":
         return _ENTITIES[value]
-    return chr(int(value) if name == "decimal" else int(value, 16))
+    return chr(int(value, _BASES.get(name, 16)))

@@ -1,0 +1,141 @@
+"""Validators: whether what a form has found is a token, or only stands where one would.
+
+Each is given the text and where in it the find begins and ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from bearerwatch import _jws
+from bearerwatch.redact.madeup import made_up, parameter
+
+__all__ = ["CHECKS", "before"]
+
+_GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
+_BREAKS = re.compile(r"[_./-]")
+_PHRASE = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+\Z")
+_TWO_WORDS = 10
+_STATES = re.compile(
+    "allow|auth|blank|cannot|change|check|confirm|correct(?:ly|$)|creat|default|delet|denied|disabl|empty|enabl|encrypt|"
+    "error|expir|fail|field|forgot|forbid|form|generat|hash|hidden|hint|ignor|incorrect|input|invalid|length|limit|"
+    "lock|login|manag|mask|match|mismatch|miss|must|need|null|option|param|password|placeholder|polic|prompt|protect|"
+    "provid|reader|recover|redact|regist|remov|requir|reset|rotat|secret|session|server|setting|should|string|submit|"
+    "success|support|text|token|unchang|undefin|unknown|unset|updat|user|valid|verif|widget|wrong"
+)
+"""In what stands behind ``password=`` and is no password, but said of one or a part of a program."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+\Z")
+_ODD_WORD = re.compile(r"[A-Za-z][0-9]+|[0-9][A-Za-z]")
+_BACK = {"azure": 3, "paseto": 2, "stripe": 1}
+"""How far before its anchor a form's token begins."""
+_BEFORE = {"telegram": re.compile(r"[0-9]{1,12}"), "terraform": re.compile(r"[A-Za-z0-9]{14}")}
+"""What of a form's token stands before its anchor, where that is not always as long."""
+
+
+def _jose(text: str, start: int, end: int) -> bool:
+    dot = text.find(".", start, end)
+    return dot > 0 and _jws.header_of(text[start:dot]) is not None
+
+
+def _strong(text: str, start: int, end: int) -> bool:
+    """After ``Bearer``: anything but prose, masks and the parameters of a challenge (RFC 6750 §3)."""
+    return made_up(text[start:end])
+
+
+def _weak(text: str, start: int, end: int) -> bool:
+    return end - start >= 16 and made_up(text[start:end])
+
+
+def _keyed(text: str, start: int, end: int) -> bool:
+    """After ``token=`` and the like: no word, no number, no path, no call."""
+    value = text[start:end]
+    if text.startswith("(", end) or (value.startswith("%") and len(value) < 16):
+        return False
+    return made_up(value) or (len(value) >= 12 and value.islower() and _GLUED.search(value) is not None)
+
+
+def _password(text: str, start: int, end: int) -> bool:
+    """After ``password=``: people choose words with something added; words alone, and paths, are the program's."""
+    value = text[start:end]
+    if (
+        text.startswith("(", end)
+        or len(set(value)) <= 2
+        or "***" in value
+        or parameter(value)
+        or value.startswith(("$", "%(", "/", "./", "~/", "!", "*"))
+    ):
+        return False
+    if made_up(value):
+        return True
+    if len(_BREAKS.split(value)) >= 3 and not _PHRASE.match(value):
+        return False
+    if _ODD_WORD.search(value) is not None or not (value.isidentifier() or value.isalpha() or _PLAIN.match(value)):
+        return True
+    return len(value) >= _TWO_WORDS and value.isalpha() and value.islower() and not _STATES.search(value)
+
+
+def _credential(text: str, start: int, end: int) -> bool:
+    """After ``Authorization:`` everything that is not plain prose."""
+    return end - start >= 4 and made_up(text[start:end]) and not text.startswith("(", end)
+
+
+def _login(text: str, start: int, end: int) -> bool:
+    """After ``-p``, which is a port or a path as well."""
+    return "login" in text[:start] and made_up(text[start:end])
+
+
+def _paseto(text: str, start: int, end: int) -> bool:
+    if start < 2 or text[start - 2 : start] not in ("v1", "v2", "v3", "v4"):
+        return False
+    return made_up(text[text.index(".", start + 1) + 1 : end])
+
+
+def _always(_text: str, _start: int, _end: int) -> bool:
+    return True
+
+
+def _begins(text: str, start: int, _end: int) -> bool:
+    """What stands before an issuer's mark is no part of a longer word."""
+    before = text[start - 1 : start]
+    return not (before.isalnum() and before.isascii())
+
+
+def _telegram(text: str, start: int, _end: int) -> bool:
+    return before(text, start, "telegram") >= 8
+
+
+def _terraform(text: str, start: int, _end: int) -> bool:
+    return before(text, start, "terraform") == 14
+
+
+def before(text: str, start: int, form_id: str) -> int:
+    """How many characters of its token stand before a form's anchor."""
+    fixed = _BACK.get(form_id)
+    if fixed is not None:
+        return fixed
+    wanted = _BEFORE.get(form_id)
+    if wanted is None:
+        return 0
+    found = wanted.match(text[max(start - 20, 0) : start][::-1])
+    return len(found[0]) if found is not None else 0
+
+
+CHECKS: dict[str, Callable[[str, int, int], bool]] = {
+    "always": _always,
+    "azure": lambda text, start, end: text[max(start - 3, 0) : start].isalnum() and _begins(text, start - 3, end),
+    "begins": _begins,
+    "credential": _credential,
+    "jose": _jose,
+    "keyed": _keyed,
+    "login": _login,
+    "paseto": _paseto,
+    "password": _password,
+    "stripe": lambda text, start, end: start >= 1 and text[start - 1] in "sr" and _begins(text, start - 1, end),
+    "secret": lambda text, start, end: len(set(text[start:end])) > 2,
+    "strong": _strong,
+    "telegram": _telegram,
+    "terraform": _terraform,
+    "weak": _weak,
+}
+"""By name, as forms have it."""
