@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from bearerwatch.redact.engine import redact_text
 from bearerwatch.redact.logging import install_logging, uninstall_logging
-from bearerwatch.redact.structure import redact_value
+from bearerwatch.redact.structure import Structure, redact_value
 
-__all__ = ["install_logging", "redact_text", "redact_value", "uninstall_logging"]
+__all__ = ["Structure", "install_logging", "redact_text", "redact_value", "uninstall_logging"]
