@@ -219,6 +219,12 @@ def test_the_projects_own_hooks_come_first(token: str) -> None:
     assert not leaked(token, text)
 
 
+def test_a_large_event_stays_whole() -> None:
+    frames = [{"function": f"f{n}", "vars": {f"v{m}": [str(m)] for m in range(50)}} for n in range(300)]
+    event = {"exception": {"values": [{"type": "ValueError", "stacktrace": {"frames": frames}}]}}
+    assert before_send(event, {}) == event
+
+
 def test_what_a_hook_is_given_is_never_changed(token: str) -> None:
     event = {"extra": {"auth": [token]}, "tags": {token: token}}
     before = copy.deepcopy(event)
