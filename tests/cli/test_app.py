@@ -17,7 +17,9 @@ from bearerwatch import _units
 from bearerwatch.cli import _app
 from bearerwatch.errors import BearerwatchError, ConfigurationError, RuleError
 
-COMMANDS = ["alerts", "demo", "doctor", "events", "fingerprint", "key", "rules", "serve", "timeline", "version"]
+COMMANDS = [
+    "alerts", "demo", "doctor", "events", "fingerprint", "key", "leaks", "redact", "rules", "serve", "timeline", "version",
+]  # fmt: skip
 
 
 def python(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:

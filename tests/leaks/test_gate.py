@@ -1,0 +1,98 @@
+"""The gate and the exact stage find what the exact stage finds on each line alone."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakes
+from bearerwatch.context import live
+from bearerwatch.leaks.gate import Gate
+from bearerwatch.leaks.pieces import pieces
+from bearerwatch.leaks.scan import Scanner
+from bearerwatch.redact.engine import find
+from bearerwatch.redact.exact import ANCHORS
+
+TOKENS = [fakes.jwt(), fakes.jwt({"exp": 1}), fakes.opaque(), fakes.opaque(60), "ghp_" + fakes.opaque(36)]
+WORDS = st.one_of(
+    st.sampled_from(TOKENS),
+    st.sampled_from(ANCHORS),
+    st.sampled_from([anchor.upper() for anchor in ANCHORS]),
+    st.sampled_from(
+        ["Bearer ", "Authorization: ", "token=", '"access_token": "', "password=", " ", "%20", ": ", "é", "İ"]
+    ),
+    st.text(max_size=6),
+)
+LINES = st.lists(st.lists(WORDS, max_size=8).map("".join).filter(lambda line: "\n" not in line), max_size=8)
+
+
+@pytest.fixture(params=["accel", "pure"])
+def gate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    if request.param == "accel":
+        pytest.importorskip("hyperscan")
+    else:
+        monkeypatch.setenv("BEARERWATCH_ACCEL", "off")
+    made = Gate()
+    assert (made._scan is None) == (request.param == "pure")
+    return made
+
+
+def found(gate: Gate, data: bytes) -> list[tuple[int, int, int, str]]:
+    scanner = Scanner(gate)
+    stream = io.BytesIO(data)
+    hits = [hit for piece in pieces(stream.readinto) for hit in scanner(piece)]
+    return [(leak.line, leak.column, leak.length, leak.kind) for hit in hits for leak in hit.leaks]
+
+
+def expected(data: bytes) -> list[tuple[int, int, int, str]]:
+    every = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        text = line.removesuffix(b"\r").decode("utf-8", "surrogateescape")
+        for start, end, kind, _ in find(text):
+            every.append((number, start + 1, len(text[start:end].encode("utf-8", "surrogateescape")), kind))
+    return every
+
+
+@given(lines=LINES, end=st.sampled_from(["\n", "\r\n"]), last=st.booleans())
+def test_nothing_that_the_exact_stage_finds_is_kept_from_it(lines: list[str], end: str, last: bool) -> None:
+    data = (end.join(lines) + (end if last else "")).encode("utf-8", "surrogatepass")
+    assert found(HERE, data) == expected(data)
+
+
+HERE = Gate()
+
+
+@given(lines=LINES)
+def test_both_gates_let_the_same_lines_through(lines: list[str]) -> None:
+    chunk = "\n".join(lines).encode("utf-8", "surrogatepass")
+    assert list(HERE(chunk)) == list(PURE(chunk))
+
+
+def _pure() -> Gate:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEARERWATCH_ACCEL", "off")
+        return Gate()
+
+
+PURE = _pure()
+
+
+def test_lines_come_in_order_once_each_without_their_ends(gate: Gate) -> None:
+    chunk = b"clean\ntoken and Bearer\n\nBEARER\xff\xfe\nclean\n\xe9 jwt"
+    assert [chunk[start:end] for start, end in gate(chunk)] == [b"token and Bearer", b"BEARER\xff\xfe", b"\xe9 jwt"]
+
+
+def test_clean_lines_are_kept_from_the_exact_stage(gate: Gate) -> None:
+    assert list(gate(b"GET /orders/7 200 12ms\n" * 1000)) == []
+
+
+def test_a_token_known_by_value_is_found_though_no_anchor_tells_it(gate: Gate) -> None:
+    token = fakes.opaque(30)
+    ticket = live.add(token)
+    try:
+        assert [(line, column) for line, column, _, _ in found(gate, f"a\n\nsaid {token}\n".encode())] == [(3, 6)]
+    finally:
+        live.discard(ticket)
