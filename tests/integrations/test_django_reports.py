@@ -16,6 +16,7 @@ from fakes import jwt, leaked, opaque
 from watched import django_stack
 
 django_stack.configure()
+pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting")
 
 from django.core import mail  # noqa: E402 - needs a configured Django
 from django.http import HttpRequest, HttpResponse  # noqa: E402
