@@ -16,7 +16,7 @@ from fakes import jwt, leaked, opaque
 from watched import django_stack
 
 django_stack.configure()
-pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting")
+pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting", "ignore:Using .name, address. pairs")
 
 from django.core import mail  # noqa: E402 - needs a configured Django
 from django.http import HttpRequest, HttpResponse  # noqa: E402
