@@ -23,7 +23,8 @@ class Kind(StrEnum):
     AUTH = "auth"
     """One request and what became of its token."""
     LEAK = "leak"
-    """Redaction kept a token out of a log. Reserved: not emitted yet."""
+    """Redaction kept a token out of a log, and ``detail`` names the line of code that tried: at most one a minute and
+    line, with how often as ``count``."""
     HEARTBEAT = "heartbeat"
     """A process is alive; ``detail`` holds its counters. Reserved: not emitted yet."""
     AUDIT = "audit"
@@ -121,11 +122,11 @@ class AuthEvent(
     event_id: str
     """UUIDv7 (RFC 9562 §5.7) in its 36-character form."""
     ts: datetime
-    """When the request arrived: aware, UTC, microseconds."""
+    """When the request arrived, or whatever it is about happened: aware, UTC, microseconds."""
     outcome: Outcome | None = None
     """``None`` unless ``kind`` is ``auth``."""
     reason: str | None = None
-    """Why, in snake_case; see :data:`REASONS`."""
+    """Why, in snake_case; see :data:`REASONS`. Of a leak, the form by which the token was told, such as ``jwt``."""
     verified: bool = False
     """Whether the token's authenticity was established by the service, not merely read."""
     status: int | None = None
@@ -135,7 +136,7 @@ class AuthEvent(
     count: int = 1
     """How many like events this one stands for (over quota, repeated events are aggregated)."""
     detail: str | None = None
-    """Redacted free text of the kinds other than ``auth``."""
+    """Redacted free text of the kinds other than ``auth``; of a leak ``<file>:<line> <logger>``."""
 
     # where
     service: str | None = None
@@ -159,7 +160,8 @@ class AuthEvent(
     token_kind: str | None = None
     """``jwt``, ``jwe``, ``paseto``, ``opaque``."""
     token_source: str | None = None
-    """``header``, ``query`` (``access_token``), ``subprotocol``; adapters add ``cookie`` and ``form``."""
+    """``header``, ``query`` (``access_token``), ``subprotocol``; adapters add ``cookie`` and ``form``; of a leak
+    ``log``."""
     subject_id: str | None = None
     """Pseudonym of the subject unless plain subjects are configured."""
     client_id: str | None = None

@@ -27,6 +27,7 @@ from bearerwatch.classify import NOTHING, Presented, State, classify, present
 from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import ring
+from bearerwatch.redact.culprits import Leak, listen
 from bearerwatch.redact.engine import MIN_LIVE, redact_text
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Watch:
         self._cache: dict[bytes, _Known] = {}
         self._salt = urandom(32)
         _watches.append(self)
+        listen(self.leaked)
 
     def open(self, facts: Facts) -> Exchange:
         """Begin one request: read its credential, hold it live for redaction, make its context current."""
@@ -142,6 +144,28 @@ class Watch:
                 send(event)
             except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of a sink
                 _guard.swallowed("a sink", error)
+
+    def leaked(self, leak: Leak) -> None:
+        """Redaction kept a token out of a log: an event of its own, which names the line of code."""
+        now = time()
+        context = None if leak.form is None else current.get()  # else it is some earlier request's
+        self.emit(
+            AuthEvent(
+                Kind.LEAK,
+                new_id(int(now * 1000)),
+                fromtimestamp(now, UTC),
+                reason=None if leak.form is None else leak.form.replace("-", "_"),
+                count=leak.times,
+                detail=redact_text(f"{leak.file[-_MAX_PATH:]}:{leak.line} {leak.logger[:_MAX_SHORT]}"),
+                service=self.service,
+                instance=self.instance,
+                token_id=leak.token_id,
+                token_source="log",  # noqa: S106 - the name of a place
+                request_id=None if context is None else context.request_id,
+                trace_id=None if context is None else context.trace_id,
+                parent_request_id=None if context is None else context.parent_request_id,
+            )
+        )
 
     def header(self, authorization: str) -> _Known:
         """What an ``Authorization`` header brings; remembered by a keyed digest, never by the credential."""
@@ -565,3 +589,4 @@ def _query_tokens(query: str) -> list[str]:
 def reset_watches() -> None:
     """Forget every watch (tests)."""
     _watches.clear()
+    listen(None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import threading
 
 import flask
 import pytest
 
-from bearerwatch.event import Outcome
+import fakes
+from bearerwatch.event import Kind, Outcome
 from bearerwatch.flask import Bearerwatch
 from bearerwatch.testing.events import capture_events, make_event
 
@@ -38,6 +41,24 @@ def test_they_may_be_nested() -> None:
             client.get("/")
         client.get("/")
     assert (len(outer), len(inner)) == (2, 1)
+
+
+def test_those_of_one_kind_are_caught_unless_told() -> None:
+    made = app()
+    logger = logging.Logger("shop")  # noqa: LOG001 - not one that somebody else's configuration disables
+    logger.addHandler(logging.StreamHandler(io.StringIO()))
+
+    @made.get("/leaky")
+    def leaky() -> str:
+        logger.warning("token=%s", fakes.jwt())
+        return "hello"
+
+    with capture_events() as usual, capture_events(Kind.LEAK) as leaks, capture_events(None) as every:
+        made.test_client().get("/leaky")
+    assert [event.kind for event in usual] == [Kind.AUTH]
+    assert [event.kind for event in leaks] == [Kind.LEAK]
+    assert [event.kind for event in every] == [Kind.LEAK, Kind.AUTH]
+    assert every[0].request_id == every[1].request_id
 
 
 def test_an_error_ends_the_catching() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from bearerwatch.event import AuthEvent
+from bearerwatch.event import AuthEvent, Kind
 from watched.policy import issue, opaque
 
 __all__ = ["SERVERS", "Client", "Server", "Verdict", "kill_rounds"]
@@ -203,6 +203,7 @@ class Verdict:
     def __init__(self, server: Server, clients: list[Client]) -> None:
         lines = [line for path in sorted(server.spool.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
         events = [msgspec.json.decode(line, type=AuthEvent) for line in lines]  # each whole, or this raises
+        events = [event for event in events if event.kind is Kind.AUTH]
         events = [event for event in events if not (event.request_id or "").startswith("probe-")]
         counts = Counter(event.request_id for event in events)
         statuses = {event.request_id: event.status for event in events}

@@ -25,6 +25,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
+from bearerwatch.redact.culprits import caught
 from bearerwatch.redact.engine import redact_text
 from bearerwatch.redact.structure import redact_value
 
@@ -215,6 +216,7 @@ def _redacted(record: logging.LogRecord, *, keeps_exception: bool) -> logging.Lo
     place = (record.name, record.pathname, record.lineno)
     if place in _culprits or len(_culprits) < _MAX_CULPRITS:
         _culprits[place] += 1
+    caught(record, changes)
     safe = copy.copy(record)
     safe.__dict__.update(changes)
     if type(record) is not logging.LogRecord and "msg" in changes and not safe.args and _misread(safe):

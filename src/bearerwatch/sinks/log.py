@@ -1,7 +1,8 @@
 """Events as records of the standard logger ``bearerwatch.security``, for logs that already go somewhere.
 
-INFO for a request let in, WARNING for a failure. The message reads as one line; the fields stand in
-``record.bearerwatch`` (a dict) and as ``record.bearerwatch_<field>``, so that a JSON formatter has them.
+INFO for a request let in, WARNING for a failure, and for a token that was about to be logged. The message reads
+as one line; the fields stand in ``record.bearerwatch`` (a dict) and as ``record.bearerwatch_<field>``, so that a
+JSON formatter has them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bearerwatch.event import FAILURES, AuthEvent
+from bearerwatch.event import FAILURES, AuthEvent, Kind
 
 if TYPE_CHECKING:
     from bearerwatch.settings import Settings
@@ -29,6 +30,7 @@ _LINE = (
     "token_id",
     "service",
     "request_id",
+    "detail",
 )
 
 
@@ -42,7 +44,7 @@ class LogSink:
 
     def send(self, event: AuthEvent) -> None:
         """Log one event."""
-        level = logging.WARNING if event.outcome in FAILURES else logging.INFO
+        level = logging.WARNING if event.outcome in FAILURES or event.kind is Kind.LEAK else logging.INFO
         if not self._logger.isEnabledFor(level):
             return
         values: dict[str, Any] = msgspec.to_builtins(event)

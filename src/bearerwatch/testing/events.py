@@ -52,10 +52,13 @@ def make_event(**fields: Any) -> AuthEvent:
 
 
 @contextmanager
-def capture_events() -> Iterator[list[AuthEvent]]:
+def capture_events(kind: Kind | None = Kind.AUTH) -> Iterator[list[AuthEvent]]:
     """The events made in this process meanwhile, in order, whichever thread made them.
 
     They still go to the sinks that are configured.
+
+    Args:
+        kind: only of this kind; ``None`` for all.
 
     Yields:
         A list that grows.
@@ -64,7 +67,8 @@ def capture_events() -> Iterator[list[AuthEvent]]:
     emit = Watch.emit
 
     def emit_too(watch: Watch, event: AuthEvent) -> None:
-        caught.append(event)
+        if kind is None or event.kind is kind:
+            caught.append(event)
         emit(watch, event)
 
     with patch.object(Watch, "emit", emit_too):
