@@ -7,10 +7,13 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bearerwatch.redact import engine, gate
+from bearerwatch.redact.coarse import wider
+from bearerwatch.redact.patterns import FORMS
+from bearerwatch.redact.views import noisy
 from fakes import at_once
 
 _WORDS = [
@@ -20,10 +23,18 @@ _WORDS = [
 ]  # fmt: skip
 
 
-def _scan():
-    scan = gate._scanner()
-    assert scan is not None, "the accel extra belongs to the test environment"
-    return scan
+@pytest.fixture(autouse=True)
+def compiled() -> None:
+    assert gate.PREFILTER.ready(), "the accel extra belongs to the test environment"
+
+
+def check(text: str) -> None:
+    """What pure Python finds is not passed over."""
+    looks, kinds = gate.PREFILTER(text), gate.kinds_of(text)
+    assert looks is not None
+    assert gate.FORM in looks or (gate.by_search(text, kinds) == [] and "kty" not in text)
+    assert (gate.ENCODED in looks) == gate.encoded(kinds)
+    assert (gate.NOISE in looks) == noisy(text)
 
 
 @given(
@@ -32,9 +43,53 @@ def _scan():
 @example(["Bearer Bearer ", "a1B2c3D4e5F6g7H8i9J0"])
 @example(["token=token=", "a1B2c3D4e5F6g7H8i9J0"])
 def test_both_gates_find_the_same_spans(words):
-    text = "".join(words)
+    check("".join(words))
 
-    assert sorted(gate._by_search(text, gate.kinds_of(text))) == sorted(gate._by_scan(text, _scan()))
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.id)
+@settings(max_examples=8)
+@given(data=st.data())
+def test_nothing_a_form_matches_is_passed_over(form, data):
+    anchor = data.draw(st.sampled_from(form.anchors)) if form.id == "named" else ""
+    made = data.draw(st.from_regex(form.pattern, alphabet=st.characters(max_codepoint=127)))
+    check(f"GET / {anchor}{made}")
+    check(f"{anchor.upper()}{made}")
+
+
+def test_most_lines_that_only_speak_of_tokens_are_passed_over():
+    lines = [
+        "Token validation failed: token expired for user 42",
+        "Authorization header missing on GET /orders",
+        "secret rotation scheduled for 2026-12-01",
+        "api key limit reached: 100 keys per account",
+        "jwt decode error: Not enough segments",
+        "next_page_token None of 5; password reset requested",
+    ]
+    assert [line for line in lines if gate.PREFILTER(line) != []] == []
+
+
+@pytest.mark.parametrize(
+    ("regex", "wide"),
+    [
+        (r"a{1,2}b{3,40}", "a{1,2}b{3,}"),
+        (r"(?P<t>x++y*+z{2}+)(?=q(?:r|[)]))(?!s)(?<=u)(?<!v)w", "(?:x+y*z{2})w"),
+        (r"(?>a|b)[^\s\"]\s", r"(?:a|b)[^ \t\n\r\f\"][\x09-\x0d\x1c-\x20]"),
+        (r"[]a\]+]+\++", r"[]a\]+]+\++"),
+        ("[-\u2013]x\u2026", r"[\x00-]x\x00"),
+    ],
+)
+def test_forms_are_made_wider(regex, wide):
+    assert wider(regex) == wide.replace(r" \t\n\r\f", r" \t\n\f\r")
+
+
+def test_a_child_process_compiles_its_own():
+    code = (
+        "import os\nfrom bearerwatch.redact import gate\nassert gate.PREFILTER.ready()\npid = os.fork()\n"
+        "if not pid:\n    assert gate.PREFILTER('x') is None  # not ready yet\n"
+        "    os._exit(0 if gate.PREFILTER.ready() and gate.PREFILTER('x') == [] else 1)\n"
+        "assert os.waitpid(pid, 0)[1] == 0 and gate.PREFILTER('x') == []"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_text_beyond_ascii_is_searched_in_pure_python_and_offsets_stay_right():
@@ -64,13 +119,13 @@ def test_threads_scan_at_the_same_time():
 
 @pytest.mark.parametrize("value", ["off", "0", "no"])
 def test_it_can_be_switched_off(value):
-    code = "from bearerwatch.redact import gate; print(gate._scanner())"
+    code = "from bearerwatch.redact import gate; print(gate.PREFILTER.ready(), gate.PREFILTER('x'))"
 
     done = subprocess.run(
         [sys.executable, "-c", code], env={"BEARERWATCH_ACCEL": value}, capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.strip() == "None"
+    assert done.stdout.strip() == "False None"
 
 
 def test_importing_the_app_side_loads_nothing_native():

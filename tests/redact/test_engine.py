@@ -23,10 +23,9 @@ from hypothesis import strategies as st
 from bearerwatch import redact_text
 from bearerwatch.context import live
 from bearerwatch.fingerprint import KeyRing, ring, use
-from bearerwatch.redact import checks, gate, redact_value
+from bearerwatch.redact import checks, redact_value
 from bearerwatch.redact.engine import find
 from bearerwatch.redact.patterns import FORMS
-from bearerwatch.redact.spans import Span, disjoint
 from fakes import b64, jwt, leaked, opaque
 
 MARK = re.compile(r"\[token (k[0-9a-f]{8}:[0-9a-f]{32}|short:\d+)\]")
@@ -349,16 +348,6 @@ def test_spans_are_in_order_and_apart(text: str) -> None:
     for span in find(text):
         assert end <= span.start < span.end <= len(text)
         end = span.end
-
-
-@given(st.text(st.characters(codec="ascii"), max_size=300) | PIECES)
-def test_both_gates_find_the_same(text: str) -> None:
-    scan = gate._scanner()
-    if scan is None:
-        pytest.skip("needs the accel extra")
-    if text.isascii():
-        by_search = gate._by_search(text, gate.kinds_of(text))
-        assert disjoint(gate._by_scan(text, scan) or [Span(0, 0, "")]) == disjoint(by_search or [Span(0, 0, "")])
 
 
 def test_letters_whose_lower_case_is_longer_do_not_shift_anything() -> None:

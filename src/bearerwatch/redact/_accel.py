@@ -1,7 +1,7 @@
-"""The gate on Hyperscan, where the ``accel`` extra is installed: all anchors in one pass.
+"""Hyperscan, where the ``accel`` extra is installed: in one pass over a text, whether it is worth a closer look.
 
-It finds the same anchors at the same places as the substring searches it replaces, so the exact stage sees
-the same candidates and the spans are identical; a differential test holds it to that.
+What is found there is found by the same code as without it, so the spans are identical as long as nothing is passed
+over; differential tests hold it to that.
 https://intel.github.io/hyperscan/dev-reference/
 """
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from bearerwatch import _guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["anchor_scanner"]
+__all__ = ["Prefilter", "anchor_scanner"]
 
 
 def anchor_scanner(anchors: Sequence[str]) -> Callable[[str], list[tuple[int, int]]] | None:
@@ -25,11 +28,8 @@ def anchor_scanner(anchors: Sequence[str]) -> Callable[[str], list[tuple[int, in
     Args:
         anchors: literals, matched without regard to case.
     """
-    if os.environ.get("BEARERWATCH_ACCEL", "").lower() in {"0", "off", "no", "false"}:
-        return None
-    try:
-        import hyperscan  # noqa: PLC0415 - at first use: importing the app side loads nothing native
-    except ImportError:  # the extra is not installed, or this machine has no build of it
+    hyperscan = _library()
+    if hyperscan is None:
         return None
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
@@ -58,6 +58,96 @@ def anchor_scanner(anchors: Sequence[str]) -> Callable[[str], list[tuple[int, in
 
 
 _NOTHING: list[tuple[int, int]] = []
+
+
+class Prefilter:
+    """Which of many expressions may match in a text: one pass over it, however many there are.
+
+    Compiling them takes some tenths of a second. That is done in a thread of its own, without the interpreter's lock,
+    so that the first line that is logged need not wait; until it is done every one may.
+    """
+
+    def __init__(self, expressions: Callable[[], list[tuple[int, str]]]) -> None:
+        """Nothing is compiled before the first question.
+
+        Args:
+            expressions: gives them, in Hyperscan's syntax, each with a number; several may have the same.
+        """
+        self._expressions = expressions
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)  # the thread is not there any more
+
+    def _forget(self) -> None:
+        self._scan: Callable[[str, list[int]], None] | None = None
+        self._local = threading.local()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, text: str) -> list[int] | None:
+        """The numbers of what may match in ASCII *text*; ``None`` for all, as is always so without Hyperscan."""
+        if self._scan is None:
+            if self._thread is None:
+                self._begin()
+            return None
+        found: list[int] = []
+        self._scan(text, found)
+        return found
+
+    def ready(self) -> bool:
+        """Wait until it is compiled; ``False`` without Hyperscan."""
+        self._begin()
+        if self._thread is not None:
+            self._thread.join()
+        return self._scan is not None
+
+    def _begin(self) -> None:
+        with self._lock, suppress(RuntimeError):  # the interpreter is about to end: it need not be quick any more
+            if self._thread is None:
+                # No daemon: at the interpreter's end it must not be cut off amid a library's code.
+                self._thread = threading.Thread(target=self._try, name="bearerwatch-accel")
+                self._thread.start()
+
+    def _try(self) -> None:
+        try:
+            hyperscan = _library()
+            if hyperscan is not None:
+                self._compile(hyperscan)
+        except Exception as error:  # noqa: BLE001 - host boundary: without it everything is found just as well
+            _guard.swallowed("compiling for Hyperscan", error)
+
+    def _compile(self, hyperscan: Any) -> None:
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        numbers, expressions = zip(*self._expressions(), strict=True)
+        database.compile(
+            expressions=[expression.encode("ascii") for expression in expressions],
+            ids=list(numbers),
+            elements=len(numbers),
+            flags=hyperscan.HS_FLAG_SINGLEMATCH,
+        )
+        local = self._local  # a scratch space serves one scan at a time
+
+        def scan(text: str, found: list[int]) -> None:
+            scratch = getattr(local, "scratch", None)
+            if scratch is None:
+                scratch = local.scratch = hyperscan.Scratch(database)
+            database.scan(text.encode("ascii"), match_event_handler=on_match, context=found, scratch=scratch)
+
+        def on_match(index: int, _start: int, _end: int, _flags: int, found: Any) -> None:
+            found.append(index)
+
+        self._scan = scan
+
+
+def _library() -> Any:
+    """Hyperscan, or ``None``; loaded at first use, for importing the app side loads nothing native."""
+    if os.environ.get("BEARERWATCH_ACCEL", "").lower() in {"0", "off", "no", "false"}:
+        return None
+    try:
+        import hyperscan  # noqa: PLC0415
+    except ImportError:  # the extra is not installed, or this machine has no build of it
+        return None
+    return hyperscan
 
 
 def _literal(anchor: str) -> bytes:

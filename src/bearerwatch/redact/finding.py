@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bearerwatch.context import live
 from bearerwatch.redact.exact import private_members
-from bearerwatch.redact.gate import encoded, formed, kinds_of
+from bearerwatch.redact.gate import ENCODED, FORM, NOISE, PREFILTER, by_search, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
 from bearerwatch.redact.views import noisy, undone, view_of, wrapped
@@ -18,8 +18,9 @@ _DEPTH = 2
 
 def found(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
-    spans = _written(text)
-    if noisy(text):
+    looks = PREFILTER(text) if text.isascii() else None
+    spans = _written(text, looks) if looks is None or looks else []
+    if noisy(text) if looks is None else NOISE in looks:
         meant = undone(text)
         if meant is not None and _written(meant):
             view = view_of(text)
@@ -33,15 +34,17 @@ def found(text: str) -> list[Span]:
     return disjoint(spans) if len(spans) > 1 else spans
 
 
-def _written(text: str, depth: int = _DEPTH) -> list[Span]:
+def _written(text: str, looks: list[int] | None = None, depth: int = _DEPTH) -> list[Span]:
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
     kinds = kinds_of(text)
-    spans = formed(text, kinds)
-    if "kty" in text:
-        spans += private_members(text)
-    if depth and encoded(kinds):
+    spans: list[Span] = []
+    if looks is None or FORM in looks:
+        spans = by_search(text, kinds)
+        if "kty" in text:
+            spans += private_members(text)
+    if depth and (encoded(kinds) if looks is None else ENCODED in looks):
         for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
-            hidden = _written(inner, depth - 1)
+            hidden = _written(inner, depth=depth - 1)
             if hidden:
                 token = hidden[0].token or inner[hidden[0].start : hidden[0].end]
                 spans.append(Span(start, end, hidden[0].kind, token))

@@ -1,22 +1,23 @@
 """The gate: whether a text has any of the anchors, and where. Most lines have none, and cost next to nothing.
 
 In pure Python that is a handful of substring searches: for the words that stand before secrets always, for the marks
-of issuers only where a run of characters is long enough to be a token of theirs. With the ``accel`` extra it is one
-pass of Hyperscan. Both find the same, and a differential test holds them to it.
+of issuers only where a run of characters is long enough to be a token of theirs. With the ``accel`` extra one pass of
+Hyperscan over all forms comes before, and most lines need nothing else, those that only speak of tokens included.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Iterable
 
-from bearerwatch.redact._accel import anchor_scanner
+from bearerwatch.redact._accel import Prefilter
+from bearerwatch.redact.coarse import expressions
 from bearerwatch.redact.exact import ANCHORS, Candidates
 from bearerwatch.redact.patterns import LONG
 from bearerwatch.redact.spans import Span
+from bearerwatch.redact.views import NOISY
 
-__all__ = ["encoded", "formed", "kinds_of"]
+__all__ = ["ENCODED", "FORM", "NOISE", "PREFILTER", "by_search", "encoded", "kinds_of"]
 
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _SIGN = re.compile(r"[^a-z0-9]")
@@ -39,9 +40,15 @@ _KINDS = bytes(
     ord("x") if (chr(byte).isalnum() and byte < 128) or byte in b"_-" else ord("y") if byte in b"+/" else ord(" ")
     for byte in range(256)
 )
+FORM, ENCODED, NOISE = range(3)
+"""What makes a text worth a closer look: it may hold a token by its form, one that is encoded, or one in disguise."""
+PREFILTER = Prefilter(
+    lambda: [*((FORM, form) for form in expressions()), (FORM, "kty"), (ENCODED, "[A-Za-z0-9+/_-]{32}"), (NOISE, NOISY)]
+)
+"""Which of these an ASCII text may be."""
 _LONG = b"x" * 20
 """No token that is told by its issuer's mark alone is shorter."""
-_ENCODED = b"x" * 32
+_ENCODED_RUN = b"x" * 32
 
 
 def kinds_of(text: str) -> bytes:
@@ -49,33 +56,13 @@ def kinds_of(text: str) -> bytes:
     return text.encode("utf-8", "replace").translate(_KINDS)
 
 
-def formed(text: str, kinds: bytes) -> list[Span]:
-    """What in *text* is a token by its form."""
-    scan = _scanner()
-    return _by_scan(text, scan) if scan is not None and text.isascii() else _by_search(text, kinds)
-
-
 def encoded(kinds: bytes) -> bool:
     """Whether there is a run that may be base64 or hex of another text."""
-    return _ENCODED in kinds or (b"y" in kinds and _ENCODED in kinds.replace(b"y", b"x"))
+    return _ENCODED_RUN in kinds or (b"y" in kinds and _ENCODED_RUN in kinds.replace(b"y", b"x"))
 
 
-@cache
-def _scanner() -> Callable[[str], list[tuple[int, int]]] | None:
-    return anchor_scanner(ANCHORS)
-
-
-def _by_scan(text: str, scan: Callable[[str], list[tuple[int, int]]]) -> list[Span]:
-    hits = scan(text)
-    if not hits:
-        return []
-    candidates = Candidates(text)
-    for index, at in hits:
-        candidates.take(index, at)
-    return candidates.found
-
-
-def _by_search(text: str, kinds: bytes) -> list[Span]:
+def by_search(text: str, kinds: bytes) -> list[Span]:
+    """What in *text* is a token by its form: substring searches first, then the forms of the anchors they find."""
     low = text.lower() if text.isascii() else text.translate(_ASCII_LOWER)  # offsets stay those of *text*
     present = [found for found in _WORDS if found[1] in low]
     if "@" in low or "-" in low:

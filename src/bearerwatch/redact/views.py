@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bearerwatch.redact.madeup import made_up
 
-__all__ = ["View", "noisy", "undone", "view_of", "wrapped"]
+__all__ = ["NOISY", "View", "noisy", "undone", "view_of", "wrapped"]
 
 _MOST_ROUNDS = 3
 _MOST_RUNS = 16
@@ -78,6 +78,10 @@ def undone(text: str) -> str | None:
     if "\n" in result:
         result = _unwrap(result)
     return None if result == text else result
+
+
+NOISY = r"[%\\&\n\x1b\x00]|#0|\^\["
+"""What :func:`noisy` looks for in ASCII."""
 
 
 def noisy(text: str) -> bool:
