@@ -95,6 +95,29 @@ def test_a_handlers_own_door_that_raises_raises_as_before(logger: logging.Logger
         logger.warning("x")
 
 
+def test_an_agent_that_forwards_what_loggers_dispatch(
+    logger: logging.Logger, said: Said, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Sentry's and New Relic's do, which put themselves in place before."""
+    uninstall_logging()
+    forwarded: list[logging.LogRecord] = []
+    dispatch = logging.Logger.callHandlers
+
+    def forward(self: logging.Logger, record: logging.LogRecord) -> None:
+        forwarded.append(record)
+        dispatch(self, record)
+
+    monkeypatch.setattr(logging.Logger, "callHandlers", forward)
+    install_logging()
+    install_logging()
+    logger.warning("got %s, %d", token, 7, extra={"auth": token})
+    uninstall_logging()
+    assert logging.Logger.callHandlers is forward
+    assert forwarded[0].getMessage().endswith("], 7")
+    assert not leaked(token, repr(forwarded[0].__dict__), str(said))
+    assert len(forwarded) == str(said).count("\n") == 1
+
+
 class Braces(logging.LogRecord):
     """Records of an application that formats with braces."""
 

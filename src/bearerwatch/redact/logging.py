@@ -22,6 +22,7 @@ import traceback
 import warnings
 from collections import Counter
 from contextlib import suppress
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
@@ -109,7 +110,11 @@ def uninstall_logging() -> None:
 
 
 def _places() -> tuple[tuple[Any, str, str, Callable[..., Any]], ...]:
+    dispatch = logging.Logger.callHandlers
+    theirs = type(dispatch) is not FunctionType or dispatch.__code__.co_filename != logging.__file__
     return (
+        # agents (Sentry's, New Relic's) forward records from there; where none does, it would be one check more
+        *([(logging.Logger, "callHandlers", "callHandlers", _call_handlers)] if theirs else ()),
         (logging.Handler, "__init__", "init", _init),
         (logging.Handler, "handle", "handle", _handle),
         (logging.Handler, "format", "format", _format),
@@ -120,6 +125,10 @@ def _places() -> tuple[tuple[Any, str, str, Callable[..., Any]], ...]:
         (threading, "excepthook", "threadhook", _threadhook),
         (traceback.TracebackException, "print", "print", _print_traceback),
     )
+
+
+def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
+    _originals["callHandlers"](self, _safe(record) if _installed else record)
 
 
 def _init(self: logging.Handler, *args: Any, **kwargs: Any) -> None:
@@ -136,11 +145,11 @@ def _cover(kind: type[logging.Handler]) -> None:
         if owner.__module__ == "logging" or not issubclass(owner, logging.Handler):
             continue  # those of the standard library let nothing past
         for name, wrap in (("handle", _wrap_handle), ("format", _wrap_format)):
-            theirs = owner.__dict__.get(name)
-            if callable(theirs) and not hasattr(theirs, "__bearerwatch__"):
-                ours = functools.wraps(theirs)(wrap(theirs))
-                ours.__bearerwatch__ = True  # type: ignore[attr-defined]
-                with _lock:
+            with _lock:
+                theirs = owner.__dict__.get(name)
+                if callable(theirs) and not hasattr(theirs, "__bearerwatch__"):
+                    ours = functools.wraps(theirs)(wrap(theirs))
+                    ours.__bearerwatch__ = True  # type: ignore[attr-defined]
                     setattr(owner, name, ours)
                     _wrapped.append((owner, name, theirs, ours))
 
