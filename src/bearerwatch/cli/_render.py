@@ -46,6 +46,8 @@ def event_line(
     request = " ".join(
         printable(part) for part in (event.get("method"), event.get("route") or event.get("path")) if part
     )
+    if not request and event.get("detail"):
+        request = printable(event["detail"])
     text.append(f" {request:<34}")
     status = printable(event.get("status"))
     text.append(f" {status:>3}", style="red" if status[:1] in ("4", "5") else "dim")
