@@ -71,12 +71,9 @@ class Sentry:
         return self.kept.text()
 
 
-OURS = {"before_send_log": None, "before_send_metric": None}
-
-
 @pytest.fixture
 def sentry() -> Iterator[Sentry]:
-    made = Sentry(**hooks(**OURS))
+    made = Sentry(**hooks())
     with sentry_sdk.isolation_scope() as isolation, sentry_sdk.new_scope() as scope:
         isolation.set_client(made.client)
         scope.set_client(made.client)
@@ -269,7 +266,7 @@ class Printing(Transport):
 
 token = sys.stdin.readline().strip()
 sentry_sdk.init(dsn="http://public@127.0.0.1:9/1", transport=Printing, send_default_pii=True, traces_sample_rate=1.0,
-                enable_logs=True, **hooks(before_send_log=None))
+                enable_logs=True, **hooks())
 app = flask.Flask("whole")
 Bearerwatch(app)
 

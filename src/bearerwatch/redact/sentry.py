@@ -66,9 +66,8 @@ def hooks(**own: Callable[[Any, Any], Any] | None) -> dict[str, Callable[[Any, A
     """Options for ``sentry_sdk.init``: each hook redacts what the project's own, if there is one, has returned.
 
     Args:
-        own: the project's hooks by the names of their options. ``before_send_log``, ``before_send_metric`` and
-            ``before_send_span`` are set if they are named here, with ``None`` where the project has none: older
-            versions of the library do not know them, and the last is for streamed spans alone.
+        own: the project's hooks by the names of their options. ``before_send_span``, for streamed spans, is set only
+            if it is named here, with ``None`` where the project has none: Sentry warns of it where none are streamed.
 
     Raises:
         TypeError: Sentry has no hook of that name.
@@ -76,7 +75,9 @@ def hooks(**own: Callable[[Any, Any], Any] | None) -> dict[str, Callable[[Any, A
     unknown = own.keys() - _HOOKS.keys()
     if unknown:
         raise TypeError(f"no hooks of Sentry: {', '.join(sorted(unknown))}")
-    wanted = dict.fromkeys(("before_send", "before_send_transaction", "before_breadcrumb")) | own
+    from sentry_sdk.consts import DEFAULT_OPTIONS  # noqa: PLC0415 - whoever calls this has it
+
+    wanted = dict.fromkeys(name for name in _HOOKS if name != "before_send_span" and name in DEFAULT_OPTIONS) | own
     return {name: _after(theirs, _HOOKS[name]) for name, theirs in wanted.items()}
 
 
