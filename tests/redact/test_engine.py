@@ -596,7 +596,7 @@ def test_every_form_says_where_it_comes_from_and_has_its_token_group() -> None:
         assert form.source
         assert "t" in form.pattern.groupindex
         assert form.check in checks.CHECKS
-        assert all(anchor == anchor.lower() and len(anchor) >= 3 for anchor in form.anchors)
+        assert all(anchor == anchor.lower() and len(anchor) >= 2 for anchor in form.anchors)
 
 
 def test_after_a_change_of_keys_marks_follow() -> None:

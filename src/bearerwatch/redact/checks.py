@@ -9,14 +9,16 @@ import re
 from collections.abc import Callable
 
 from bearerwatch import _jws
-from bearerwatch.redact.madeup import made_up, parameter
+from bearerwatch.redact.madeup import compact, made_up, parameter
 
 __all__ = ["CHECKS", "before"]
 
 _GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
 _BREAKS = re.compile(r"[_./-]")
+_WORDS = re.compile(r"[a-z]{3,}(?:-[a-z]{3,}){3,7}\Z")
 _PHRASE = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+\Z")
 _TWO_WORDS = 10
+_EXAMPLES = frozenset({"pass", "passwd", "password", "pwd", "secret", "token"})
 _STATES = re.compile(
     "allow|auth|blank|cannot|change|check|confirm|correct(?:ly|$)|creat|default|delet|denied|disabl|empty|enabl|encrypt|"
     "error|expir|fail|field|forgot|forbid|form|generat|hash|hidden|hint|ignor|incorrect|input|invalid|length|limit|"
@@ -52,6 +54,10 @@ def _keyed(text: str, start: int, end: int) -> bool:
     value = text[start:end]
     if text.startswith("(", end) or (value.startswith("%") and len(value) < 16):
         return False
+    if "://" in value:
+        return False  # a reference; what is secret in a URL has forms of its own
+    if value.count("/") >= 2:  # numbers in a path say nothing
+        value = "/".join(part for part in value.split("/") if not part.isdigit())
     return made_up(value) or (len(value) >= 12 and value.islower() and _GLUED.search(value) is not None)
 
 
@@ -63,13 +69,13 @@ def _password(text: str, start: int, end: int) -> bool:
         or len(set(value)) <= 2
         or "***" in value
         or parameter(value)
-        or value.startswith(("$", "%(", "/", "./", "~/", "!", "*"))
+        or value.startswith(("$", "%(", "/", "./", "~/", "!", "*", "@"))
     ):
         return False
     if made_up(value):
         return True
     if len(_BREAKS.split(value)) >= 3 and not _PHRASE.match(value):
-        return False
+        return _WORDS.match(value) is not None and not _STATES.search(value)
     if _ODD_WORD.search(value) is not None or not (value.isidentifier() or value.isalpha() or _PLAIN.match(value)):
         return True
     return len(value) >= _TWO_WORDS and value.isalpha() and value.islower() and not _STATES.search(value)
@@ -80,9 +86,20 @@ def _credential(text: str, start: int, end: int) -> bool:
     return end - start >= 4 and made_up(text[start:end]) and not text.startswith("(", end)
 
 
+def _secret(text: str, start: int, end: int) -> bool:
+    """In a URL or after ``-u``: whatever it is, but a variable or what a manual has there."""
+    value = text[start:end]
+    return len(set(value)) > 2 and value[0] not in "${<%" and value.lower() not in _EXAMPLES
+
+
 def _login(text: str, start: int, end: int) -> bool:
     """After ``-p``, which is a port or a path as well."""
-    return "login" in text[:start] and made_up(text[start:end])
+    return compact(text[start:end]) or ("login" in text[:start] and made_up(text[start:end]))
+
+
+def _compact(text: str, start: int, end: int) -> bool:
+    """Where nothing but a space says that it is a value."""
+    return compact(text[start:end])
 
 
 def _paseto(text: str, start: int, end: int) -> bool:
@@ -123,6 +140,7 @@ def before(text: str, start: int, form_id: str) -> int:
 
 CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "always": _always,
+    "compact": _compact,
     "azure": lambda text, start, end: text[max(start - 3, 0) : start].isalnum() and _begins(text, start - 3, end),
     "begins": _begins,
     "credential": _credential,
@@ -132,7 +150,7 @@ CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "paseto": _paseto,
     "password": _password,
     "stripe": lambda text, start, end: start >= 1 and text[start - 1] in "sr" and _begins(text, start - 1, end),
-    "secret": lambda text, start, end: len(set(text[start:end])) > 2,
+    "secret": _secret,
     "strong": _strong,
     "telegram": _telegram,
     "terraform": _terraform,

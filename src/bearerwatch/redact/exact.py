@@ -16,12 +16,12 @@ from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE
 from bearerwatch.redact.patterns import FORMS, Form
 from bearerwatch.redact.spans import Span
 
-__all__ = ["ANCHORS", "Candidates", "private_members"]
+__all__ = ["ANCHORS", "Candidates", "cookies", "private_members"]
 
 ANCHORS: tuple[str, ...] = tuple(dict.fromkeys(anchor for form in FORMS for anchor in form.anchors))
 """What a gate looks for, in lower case: where none is, there is no token."""
 
-_NAMED = frozenset({"named", "option"})
+_NAMED = frozenset({"named", "near", "option"})
 """Forms that begin with a name, which has to be that of a secret."""
 _OF_PEOPLE = frozenset({"login", "user", "userinfo"})
 """Forms of what people choose."""
@@ -129,7 +129,9 @@ def _exact(text: str, form: Form, at: int, match: re.Match[str]) -> Span | None:
     held = _held(text, at, match) if named else NONE
     if named and held == NONE:
         return None
-    check = "password" if held == PASSWORD_LIKE else "weak" if held == LONG_TOKEN else form.check
+    check = form.check
+    if check == "keyed":
+        check = "password" if held == PASSWORD_LIKE else "weak" if held == LONG_TOKEN else check
     if not CHECKS[check](text, start, end):
         return None
     if named or form.id in _OPEN:
@@ -141,6 +143,24 @@ def _exact(text: str, form: Form, at: int, match: re.Match[str]) -> Span | None:
         end = cut.end()
     password = held == PASSWORD_LIKE or form.id in _OF_PEOPLE or "basic" in text[at:start].lower()
     return Span(start - before(text, start, form.id), end, PASSWORD if password else form.id)
+
+
+_COOKIE = re.compile(r"(?i:cookie)[\\\"']{0,4}\s?[:=,]\s?[\\\"']{0,4}(?P<pairs>[^\r\n\"'\\]{1,8192})")
+_PAIR = re.compile(r"(?P<n>[A-Za-z0-9_.%-]{1,80}+)=(?P<t>[A-Za-z0-9_.%+/=|~:-]{24,4096}+)")
+_HARMLESS = re.compile(
+    r"(?i:_+(?:ga|gid|gcl|utm|fbp|fbc|hj|pk|clck|cf_bm)|ajs_|amp|optan|consent|optimizely|mp_|visitor)"
+)
+"""Beginnings of names of cookies that say who looks, to those who count, and let nobody in."""
+
+
+def cookies(text: str) -> list[Span]:
+    """The values in headers of cookies in *text* that look made up, whatever they are called (RFC 6265 §4.2)."""
+    return [
+        Span(*pair.span("t"), "cookie")
+        for header in _COOKIE.finditer(text)
+        for pair in _PAIR.finditer(text, *header.span("pairs"))
+        if not _HARMLESS.match(pair["n"]) and made_up(pair["t"]) and not pair["t"].startswith("[token ")
+    ]
 
 
 _PRIVATE = re.compile(r"[\"'](?:d|p|q|dp|dq|qi|k)[\\]{0,6}[\"']\s{0,4}:\s{0,4}[\\]{0,6}[\"'](?P<t>[A-Za-z0-9_-]{20,})")
@@ -163,10 +183,14 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         return NONE  # the user of a URL, whose password has a form of its own
     if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":
         return NONE  # one of many fields between colons
-    if name == "key" and text[begin - 1 : begin] in ("?", "&"):
+    if name in ("key", "code") and text[begin - 1 : begin] in ("?", "&"):
         return LONG_TOKEN
+    if name.lower() == "key" and text[max(begin - 7, 0) : begin].lower().endswith(
+        ("api ", "access ", "secret ", "unseal ")
+    ):
+        return TOKEN_LIKE
     if name.lower() == "signature":  # of a URL that whoever has it may open
-        return TOKEN_LIKE if "Key-Pair-Id=" in text else NONE
+        return TOKEN_LIKE if "Key-Pair-Id=" in text or "SignedHeaders=" in text else NONE
     if name.lower() == "code":
         return TOKEN_LIKE if "grant_type" in text or "state=" in text else NONE
     return secret_name(name)

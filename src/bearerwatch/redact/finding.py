@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bearerwatch.context import live
-from bearerwatch.redact.exact import private_members
+from bearerwatch.redact.exact import cookies, private_members
 from bearerwatch.redact.gate import ENCODED, FORM, NOISE, PREFILTER, by_search, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
@@ -42,6 +42,8 @@ def _written(text: str, looks: list[int] | None = None, depth: int = _DEPTH) -> 
         spans = by_search(text, kinds)
         if "kty" in text:
             spans += private_members(text)
+        if "ookie" in text or "OOKIE" in text:
+            spans += cookies(text)
     if depth and (encoded(kinds) if looks is None else ENCODED in looks):
         for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
             hidden = _written(inner, depth=depth - 1)

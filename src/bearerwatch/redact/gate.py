@@ -20,7 +20,7 @@ from bearerwatch.redact.views import NOISY
 __all__ = ["ENCODED", "FORM", "NOISE", "PREFILTER", "by_search", "encoded", "kinds_of"]
 
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_SIGN = re.compile(r"[^a-z0-9]")
+_SIGN = re.compile(r"[^a-z0-9 ]")
 
 
 def _by_sign(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
@@ -34,7 +34,7 @@ def _by_sign(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple
 
 _MARKS = _by_sign((index, anchor) for index, anchor in enumerate(ANCHORS) if anchor in LONG)
 _WORDS = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and anchor.isalpha())
-_SIGNS = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and not anchor.isalpha())
+_SIGNS = _by_sign((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and not anchor.isalpha())
 # Every byte as what it is to a token: a character of base64url, one that standard base64 has besides, or another.
 _KINDS = bytes(
     ord("x") if (chr(byte).isalnum() and byte < 128) or byte in b"_-" else ord("y") if byte in b"+/" else ord(" ")
@@ -43,7 +43,13 @@ _KINDS = bytes(
 FORM, ENCODED, NOISE = range(3)
 """What makes a text worth a closer look: it may hold a token by its form, one that is encoded, or one in disguise."""
 PREFILTER = Prefilter(
-    lambda: [*((FORM, form) for form in expressions()), (FORM, "kty"), (ENCODED, "[A-Za-z0-9+/_-]{32}"), (NOISE, NOISY)]
+    lambda: [
+        *((FORM, form) for form in expressions()),
+        (FORM, "kty"),
+        (FORM, "(?i:cookie)"),
+        (ENCODED, "[A-Za-z0-9+/_-]{32}"),
+        (NOISE, NOISY),
+    ]
 )
 """Which of these an ASCII text may be."""
 _LONG = b"x" * 20
@@ -65,12 +71,9 @@ def by_search(text: str, kinds: bytes) -> list[Span]:
     """What in *text* is a token by its form: substring searches first, then the forms of the anchors they find."""
     low = text.lower() if text.isascii() else text.translate(_ASCII_LOWER)  # offsets stay those of *text*
     present = [found for found in _WORDS if found[1] in low]
-    if "@" in low or "-" in low:
-        present += [found for found in _SIGNS if found[1] in low]
-    if _LONG in kinds:
-        for sign, marks in _MARKS:
-            if sign in low:
-                present += [found for found in marks if found[1] in low]
+    for sign, marks in (*_SIGNS, *_MARKS) if _LONG in kinds else _SIGNS:
+        if sign in low:
+            present += [found for found in marks if found[1] in low]
     if not present:
         return []
     candidates = Candidates(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["made_up", "number", "parameter"]
+__all__ = ["compact", "made_up", "number", "parameter"]
 
 _NUMBER = re.compile(r"[0-9.,:%+-]+[A-Za-z]{0,2}\Z")
 _PARAMETER = re.compile(r"[A-Za-z_-]+=+(?!\Z|=)")
@@ -28,6 +28,12 @@ _SHORT_WORDS = frozenset(_SHORT.split())
 _INNER = re.compile(r"[A-Za-z][0-9]{1,3}[a-z]")
 _ALGORITHMS = re.compile(r"(?:[REPH]S|(?i:sha|aes|md))-?(?:1|5|128|224|256|384|512)(?![0-9])")
 _VISIBLE = 12
+_MASK = re.compile(r"\*{3,}|\.{3,}")
+_OBJECT = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]*@[0-9a-f]{1,8}\Z")
+"""As Java writes an object that says nothing of itself."""
+_HEADERS = ("eyJhbGciOi", "eyJ0eXAiOi", "eyJraWQiOi")
+"""How the header of a JWT begins, which alone is no secret: it is the same in every token of an issuer."""
+_MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
 _LONGEST_WORD = 16
 _LONGEST_NUMBER = 4
 _SHORTEST = 2.4
@@ -36,6 +42,7 @@ _AMID = re.compile(r"[A-Z]{2}[a-z]+[A-Z0-9]|[a-z][0-9]+[A-Za-z]|[0-9][a-z]+[A-Z]
 """Where words are joined otherwise than programs do it as a rule."""
 _UNUSUAL_AMID = 0.1
 _HEX = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{20,}\Z")
+_BASE32 = re.compile(r"(?=[A-Z]*[2-7])(?=[2-7]*[A-Z])[A-Z2-7]{16,}=*\Z")
 _LONGEST = 256
 """Characters of a value that are looked at; nobody writes that many without a space."""
 _UNUSUAL = 0.25
@@ -80,14 +87,26 @@ def _written(value: str) -> bool:
 
 def made_up(value: str) -> bool:
     """Whether *value* is neither words, a number, a mask (``xxxx``, ``****``), nor an identifier of a program."""
-    if "***" in value:  # a mask, of which too much may be left
-        value = max(value.split("***"), key=len)
+    if "***" in value or "..." in value:  # a mask, of which too much may be left
+        value = max(_MASK.split(value), key=len)
         if len(value) < _VISIBLE:
             return False
-    if _HEX.match(value):
+    if _OBJECT.match(value) or (value.startswith(_HEADERS) and "." not in value):
+        return False
+    if _HEX.match(value) or _BASE32.match(value):
         return True
     if number(value) or parameter(value) or value.startswith(("arn:", "$", "%(", "*")):
         return False
     if len(value) > _LONGEST:
         return len(set(value[:_LONGEST])) > 2
     return len(set(value)) > 2 and not _written(value)
+
+
+def compact(value: str) -> bool:
+    """Whether *value* is surely made up: letters of both cases and digits, and nothing that parts them."""
+    return (
+        len(value) >= _VISIBLE
+        and value.rstrip("=").replace("+", "").replace("/", "").isalnum()
+        and _MIXED.match(value) is not None
+        and made_up(value)
+    )

@@ -33,12 +33,22 @@ _TOKENS = _words(
     "apikey apisecret appsecret assertion auth authcode authtoken bearer bearertoken clientsecret cred credential "
     "credentials creds jsessionid jwe jws jwt phpsessid secret secrets sessid sess session sessionid sid "
     "sessiontoken token tokens accesskey accesstoken refreshtoken idtoken apitoken privatekey secretkey csrftoken "
-    "xsrftoken usertoken signingkey encryptionkey webhooksecret "
+    "tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
 )
 _WEAK = _words("auth bearer cred creds sess session sid tokens secrets")
 _PASSWORDS = _words("pass passcode passphrase passwd password passwords passwort pw pwd userpass dbpass")
 _ENDINGS = ("token", "secret", "apikey", "sessionid", "privatekey", "secretkey", "accesskey", "jwt")
-_PASSWORD_ENDINGS = ("password", "passwd", "passphrase")
+_PASSWORD_ENDINGS = (
+    "password",
+    "passwd",
+    "passphrase",
+    "storepass",
+    "keypass",
+    "requirepass",
+    "masterauth",
+    "bindpw",
+    "rootpw",
+)
 _KEYS = _words(
     "access account api app application auth client consumer encryption fastly functions hmac "
     "jwt license master private secret service "
@@ -81,7 +91,7 @@ def secret_name(name: str) -> int:
         (last == "id" and before in _IDS)
         or (last == "verifier" and before == "code")
         or (last == "code" and before in _CODES)
-        or (last in ("signature", "sig") and (before in ("amz", "goog") or name.lower() == "sig"))
+        or (last in ("signature", "sig") and (before in ("amz", "goog", "oauth") or name.lower() == "sig"))
     ):
         return TOKEN_LIKE
     return NONE

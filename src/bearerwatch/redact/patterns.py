@@ -18,8 +18,7 @@ LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors
     "hooks.slack.com/",
     "/api/webhooks/",
     ".webhook.office.com/",
-    "/reset/",
-    "samlresponse",
+    *("/reset", "/password-reset", "/verify", "/confirm", "/activate", "/invit", "/magic", "samlresponse"),
     "authorization.k8s.io.",
 }
 """Anchors of tokens that are twenty characters long at least."""
@@ -36,14 +35,15 @@ _NAMED = (
     r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?(?:"
     r"[\\]{0,6}(?:[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|\|)|[\"'`*_\])]{0,3}>)\s{0,24}"
     r"(?:[|>][+-]?\s{1,20}|<!\[CDATA\[)?"
-    r"(?!\[(?:token |password\]))(?:(?:Slice|Str|String|Some|Value)\(\[?|\(\*?[a-z]{1,12}\)\(?)?"
+    r"(?!\[(?:token |password\]))(?:[A-Za-z_.]{1,30}\(\[?(?=[bru]?[\\]{0,6}[\"'])|\(\*?[a-z]{1,12}\)\(?)?"
     rf"[\[({{<]{{0,2}}\s{{0,2}}[\\]{{0,6}}{_PREFIX}[\\]{{0,6}}[\"'`]{{0,3}}(?:\*{{1,2}}\s[\"'`]?)?\s?"
     rf"|{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}"  # a pair of strings
     # {"name": …, "value": …}
-    rf"|{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}?"
+    rf"|{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?i:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}?"
     rf"|{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?value{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}"
     r"|(?:\s[A-Za-z:]{1,30}=[\"'][^\"'<>]{0,100}[\"']){1,4}\s?>(?:<!\[CDATA\[)?"  # attributes of an element
-    r"|\s{1,4}(?:by\s{1,4})?[\"'`](?=[^\"'`\s]{8,200}[\"'`])"
+    r"|\s{1,4}[\"'`](?=[^\"'`\s]{16,200}[\"'`])"
+    r"|(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])"
     r"|\s{1,4}(?:is|was|are|(?:changed\s)?from)\s{1,4}[\"'`]?(?=[^\"'`\s]{16})"
     r"|\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})"
     r"|\(\s?[bru]?[\"'](?=[^\"'\s]{16})"  # the argument of a call
@@ -131,10 +131,18 @@ _NAMED_FORMS: tuple[Form, ...] = (
     )._replace(followers=_GAPS),
     _form(
         "named",
-        "token secret key pass jwt auth session sess sid cred assertion bearer pwd sig code",
+        "tok secret key pass jwt auth session sess sid cred assertion bearer pwd pw sig code",
         rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_VALUE}{{6,2048}}+)",
         "keyed",
         "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
+    ),
+    _form(
+        "near",
+        "tok secret key pass pw auth",
+        r"(?P<n>[A-Za-z0-9_-]{0,40}+)(?:[\"']?\s{1,3}(?:(?i:is|plain|login)\s)?|\s[^\r\n:=\"']{0,80}:\s{1,2})[\"'`]?"
+        rf"{_OURS}(?P<t>[A-Za-z0-9+/]{{12,128}}+={{0,2}})(?![A-Za-z0-9_@:.(-])",
+        "compact",
+        "as people and protocols write it: a password is generated for root: …, PASS …, requirepass …",
     ),
     _form(
         "phrase",
@@ -162,15 +170,16 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "reset",
-        "/reset/ samlresponse",
-        r"(?i:/reset/[A-Za-z0-9_-]{1,16}/(?=[a-z0-9]{3,8}-[A-Za-z0-9_-]{20})|samlresponse=)(?P<t>[A-Za-z0-9_+/=%-]{20,})",
+        "/reset /password-reset /verify /confirm /activate /invit /magic samlresponse",
+        r"(?i:/(?:reset|password-reset|verif|confirm|activate|invit|magic)[a-z-]{0,12}/(?:[A-Za-z0-9_-]{1,16}/)?|samlresponse=)"
+        r"(?P<t>[A-Za-z0-9_+=%-]{20,})",
         "strong",
         "https://docs.djangoproject.com/en/stable/topics/auth/default/#django.contrib.auth.views.PasswordResetView",
     ),
     _form(
         "login",
-        "·-p",
-        r" -p[ =]?[\"']?(?P<t>[^\s\"']{12,512}+)",
+        "·-p ·-a",
+        r" -[ap][ =]?[\"']?(?P<t>[^\s\"']{12,512}+)",
         "login",
         "https://docs.docker.com/reference/cli/docker/login/",
     ),

@@ -124,7 +124,7 @@ def _wraps(text: str) -> Iterator[tuple[int, int, str]]:
         if tail is None:
             goes_on = match.start("head") == wrapped_to
         else:
-            goes_on = made_up(head[-_MOST_JUDGED:]) and made_up(tail[:_MOST_JUDGED])
+            goes_on = (made_up(head[-_MOST_JUDGED:]) or "eyJ" in head) and made_up(tail[:_MOST_JUDGED])
         if goes_on:
             wrapped_to = match.end("wrap")
             yield *match.span("wrap"), ""
