@@ -32,7 +32,7 @@ _SCHEME = re.compile(
 )
 _ANY_SCHEME = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9-]{1,20}\s+)?(?=\S)", re.ASCII)
 _WORD = re.compile(r"[^\s,;\"'()\[\]{}<>]+")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]|\Z)")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]*(?:Z|[+-][0-9:]+)?)?\Z")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -48,7 +48,9 @@ _ABOUT = _words(
     "id ids uuid guid pk hash digest sha sha1 sha256 md5 etag checksum fingerprint thumbprint kid jti alg algorithm "
     "typ type kind name title label description message detail error url uri href link path host hostname domain email "
     "user username owner subject sub issuer iss audience aud scope scopes version revision commit created updated "
-    "expires expiry exp iat nbf at on time date timestamp ttl age status state length size count prefix last4"
+    "expires expiry exp iat nbf at on time date timestamp ttl age status state length size count prefix last4 "
+    "trace span traceparent request correlation service provider backend engine device os model agent ip address "
+    "pod node cluster region namespace image file filename module function method route"
 )
 """Names of what is told about a secret, without being it: ``{"token": {"id": ..., "created_at": ...}}``."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")
@@ -88,7 +90,7 @@ def keyed_text(text: str, name: str, held: int) -> str:
     """*text*, which stands under *name*, without its tokens."""
     if held == DENIED:
         return REDACTED if text else text
-    if not name or len(name) > _MAX_NAME:
+    if not name or len(name) > _MAX_NAME or _DATE.match(text):
         return redact_text(text)
     lead = len(name) + 1
     spans = [span._replace(start=max(span.start - lead, 0), end=span.end - lead) for span in find(f"{name}={text}")]
