@@ -15,6 +15,8 @@ import fakes
 from bearerwatch.fingerprint import fingerprint
 from bearerwatch.leaks import beside, journal
 from bearerwatch.leaks.pieces import SIZE
+from bearerwatch.leaks.sources import Source
+from bearerwatch.leaks.sweep import Sweep
 
 
 def test_nothing_but_the_tokens_bytes_changes(tmp_path: Path, sweep: Any) -> None:
@@ -54,6 +56,26 @@ def test_a_last_line_that_has_not_ended_is_left_alone_and_said(tmp_path: Path, s
         file.write(b"\n")
     assert len(sweep(path, in_place=True).leaks) == 1
     assert fakes.leaked(token, path.read_bytes()) == []
+
+
+def test_what_is_appended_while_it_is_read_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    line = f"Bearer {fakes.opaque()}\n".encode()
+    path.write_bytes((line + b"clean\n" * 20_000) * 4)
+    before = path.stat().st_size
+    assert before > SIZE
+    appended: list[int] = []
+
+    def advance(read: int) -> None:
+        if not appended:
+            with path.open("ab") as file:
+                file.write(line)
+        appended.append(read)
+
+    found = list(Sweep(in_place=True)(Source(str(path), before, regular=True), advance))
+    assert len(found) == 4
+    assert len(appended) > 1
+    assert path.read_bytes()[before:] == line
 
 
 def test_long_lines_in_place(tmp_path: Path, sweep: Any) -> None:
@@ -198,6 +220,21 @@ def test_a_journal_that_was_not_written_to_its_end_says_that_nothing_was_done(
         assert list(journal.finish(str(path.parent))) == []
         assert not left.exists()
         assert path.read_bytes() == before
+    changed = bytearray(noted)
+    changed[noted.index(b"\n") + 20] ^= 1  # of what was to be written
+    left.write_bytes(changed)
+    left.chmod(0o600)
+    assert list(journal.finish(str(path.parent))) == []
+    assert path.read_bytes() == before
+
+
+def test_a_draft_that_a_killed_run_left_behind_goes(tmp_path: Path, sweep: Any) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"clean\n")
+    left = Path(beside.draft(str(tmp_path / "rotated-away.log")))
+    left.write_bytes(b"half of it")
+    assert sweep(path, redact=True) == ([], [], [])
+    assert [one.name for one in tmp_path.iterdir()] == ["app.log"]
 
 
 def test_a_journal_of_somebody_else_is_not_followed(

@@ -80,17 +80,17 @@ def rebuilt(data: bytes, hits: list[Hit]) -> bytes:
 @pytest.mark.parametrize("clean", [cleaned, same_length])
 def test_a_line_of_5_mb_is_looked_at_in_pieces_and_nothing_at_their_borders_is_missed(clean: Any) -> None:
     rng = random.Random(7)
-    filler = "lorem ipsum dolor é " * 57
+    filler = "lorem ipsum dolor " * 63
     tokens = [fakes.jwt({"sub": "u" * rng.randrange(2000)}) for _ in range(60)]
     line, places = "", []
     for place, token in enumerate(tokens):
         border = (place % 4 + 1) * pieces_module.SIZE  # many of them close to where a piece ends
         target = border - rng.randrange(3000) if place % 3 == 0 else 0
-        while len(line.encode()) < target or len(line) < place * 80_000:
-            line += filler
-        line += " Bearer "
+        times = max(target, place * 80_000) - len(line)
+        line += filler * (times // len(filler) + 1) if times > 0 else ""
+        line += " é Bearer " if place in (0, 40) else " Bearer "
         places.append(len(line))
-        line += token
+        line += f"{token} "
     line += filler
     data = f"first\n{line}\nlast Bearer {tokens[0]}\n".encode()
     assert len(data) > 4.5 * pieces_module.SIZE
@@ -99,11 +99,10 @@ def test_a_line_of_5_mb_is_looked_at_in_pieces_and_nothing_at_their_borders_is_m
     assert [(leak.line, leak.column) for leak in found] == [*((2, place + 1) for place in places), (3, 13)]
     assert [leak.fingerprint for leak in found] == [fingerprint(token) for token in (*tokens, tokens[0])]
     new = rebuilt(data, hits)
-    assert new.split(b"\n")[0] == b"first"
-    assert new.count(b"\n") == 3
     for token in tokens:
-        assert fakes.leaked(token, new) == []
-    assert len(new) == len(data) or clean is cleaned
+        mark = f"[token {fingerprint(token)}]"
+        data = data.replace(token.encode(), (mark if clean is cleaned else mark.ljust(len(token), "*")).encode())
+    assert new == data
     assert scan(new, clean=clean) == []
 
 
@@ -121,9 +120,10 @@ def test_every_place_around_a_border_is_as_good_as_any_other(monkeypatch: pytest
 
 
 def test_a_token_longer_than_a_piece_leaves_nothing_behind() -> None:
-    token = fakes.opaque(3_000_000)
+    token = fakes.opaque(1_000_000, "a.B.3.c.Z.9.")
     data = b"Bearer " + token.encode() + b" end\n"
     new = rebuilt(data, scan(data, clean=cleaned))
-    assert fakes.leaked(token[:5000] + token[-5000:], new) == []
-    assert len(new) < 1000
+    assert new.startswith(b"Bearer [token ")
+    assert len(new) < 2000
+    assert [new[at : at + 12] for at in range(len(new)) if new[at : at + 12] in data[7:-5] and len(new[at:]) > 11] == []
     assert new.endswith(b"] end\n")

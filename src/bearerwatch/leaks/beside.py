@@ -14,9 +14,9 @@ from typing import Self
 
 from bearerwatch.leaks.refused import Refused
 
-__all__ = ["Claim", "Taken", "draft", "is_journal", "is_ours", "journal", "synced"]
+__all__ = ["Claim", "Taken", "draft", "is_ours", "journal", "left_in", "synced"]
 
-_OURS = re.compile(r"\.bearerwatch-[0-9a-f]{16}\.(draft|journal)\Z")
+_OURS = re.compile(r"(\.bearerwatch-[0-9a-f]{16})\.(?:draft|journal)\Z")
 
 
 class Taken(Refused):
@@ -44,9 +44,12 @@ def is_ours(name: str) -> bool:
     return _OURS.match(name) is not None
 
 
-def is_journal(name: str) -> bool:
-    """Whether a file of this *name* is a journal."""
-    return is_ours(name) and name.endswith("journal")
+def left_in(folder: str) -> list[tuple[str, str]]:
+    """Journal and draft, whichever is there, of each file in *folder* that is being rewritten or was."""
+    with os.scandir(folder or ".") as entries:
+        found = {match[1] for entry in entries if (match := _OURS.match(entry.name)) is not None}
+    stems = [os.path.join(folder, stem) for stem in sorted(found)]  # noqa: PTH118
+    return [(f"{stem}.journal", f"{stem}.draft") for stem in stems]
 
 
 def synced(folder: str) -> None:

@@ -6,62 +6,82 @@ Everything that looks for tokens in files goes through here, so a faster gate is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from bearerwatch.context import live
 from bearerwatch.redact._accel import anchor_scanner
 from bearerwatch.redact.exact import ANCHORS
+from bearerwatch.redact.patterns import LONG
+from bearerwatch.redact.views import undone
 
 __all__ = ["Gate"]
 
 _SEVEN_BIT = bytes(range(128)) + bytes(128)
 """Bytes past ASCII, which no anchor has, as NUL."""
-# What redact.views undoes, as bytes: an anchor may come to light by it. 0xAD alone is a soft hyphen in Latin-1.
-_NOISE = re.compile(
-    rb"[%\\&\x1b\xad\xe2\xef](?:"
-    rb"(?<=%)[0-9A-Fa-f]{2}"
-    rb"|(?<=\\)(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[\"'\\/nrt ])"
-    rb"|(?<=&)(?:[a-z]{2,4}|\#[0-9]{1,5}|\#[xX][0-9A-Fa-f]{1,4});"
-    rb"|(?<=\x1b)\["
-    rb"|(?<=\xad)"
-    rb"|(?<=\xe2)(?:\x80[\x8b-\x8d]|\x81\xa0)"
-    rb"|(?<=\xef)\xbb\xbf"
-    rb")"
-)
-# Every byte as what it is to base64 and hex, of which redact.views looks at runs of 32 and more.
-_ENCODING = bytes(
-    ord("x") if byte < 128 and (chr(byte).isalnum() or chr(byte) in "_-+/") else 32 for byte in range(256)
-)
-_RUN = b"x" * 32
+
+
+def _kind(byte: int) -> int:
+    if byte >= 128 or chr(byte) in "%\\&\x00\x1b":
+        return ord("!")
+    if chr(byte).isalnum() or chr(byte) in "_-":
+        return ord("x")
+    return ord("y") if chr(byte) in "+/" else ord(" ")
+
+
+# Every byte as what it is to redact.gate and redact.views: a character of base64url, one that standard base64 has
+# besides, what may stand for something else, or another.
+_KINDS = bytes(map(_kind, range(256)))
+_NOISE = (b"#0", b"^[")
+"""What may stand for something else as well, though none of its bytes does alone."""
+_ENCODED = b"x" * 32
+"""A run that may be base64 or hex of another text."""
+_MARKED = b"x" * 20
+"""No token that is told by its issuer's mark alone is shorter."""
+_KEY = "kty"
+"""In every JSON Web Key (RFC 7517 §4.1), whose private members have names of one or two letters."""
 
 
 class Gate:
-    """Lines that may hold a token: in which an anchor of any form occurs, or what may turn out to be one.
+    """Lines that may hold a token: in which an anchor of any form occurs, or what may turn out to hold one.
 
     Anchors are looked for by Hyperscan where that is installed, else by substring searches. One gate serves one
     thread.
     """
 
     def __init__(self) -> None:
+        every = (*ANCHORS, _KEY)
         # An anchor that holds another one adds nothing.
-        anchors = [one for one in ANCHORS if not any(other != one and other in one for other in ANCHORS)]
+        anchors = [one for one in every if not any(other != one and other in one for other in every)]
         self._scan = anchor_scanner(anchors)
-        self._literals = [anchor.encode() for anchor in anchors]
+        self._words = [anchor.encode() for anchor in anchors if anchor not in LONG]
+        self._marks = [anchor.encode() for anchor in anchors if anchor in LONG]
 
-    def __call__(self, chunk: bytes) -> Iterator[tuple[int, int]]:
-        """Start and end of each line of *chunk* that may hold a token, in order; the end is before the line feed."""
+    def __call__(self, chunk: bytes, encoding: str = "utf-8") -> Iterator[tuple[int, int]]:
+        """Start and end of each line of *chunk* that may hold a token, in order; the end is before the line feed.
+
+        Args:
+            chunk: whole lines.
+            encoding: as what they will be read.
+        """
         if live:  # tokens known by value are told by no anchor
             return _every(chunk)
         scan = self._scan
-        anchored = self._search(chunk) if scan is None else _scanned(chunk, scan)
-        return _around(chunk, sorted(chain(anchored, _noisy(chunk), _encoded(chunk))))
+        kinds = chunk.translate(_KINDS)
+        anchored = self._search(chunk, kinds) if scan is None else _scanned(chunk, scan)
+        encoded = _once_a_line(chunk, kinds.replace(b"y", b"x"), _ENCODED)
+        return _around(chunk, sorted(chain(anchored, encoded, _noisy(chunk, kinds, encoding))))
 
-    def _search(self, chunk: bytes) -> Iterator[int]:
+    def _search(self, chunk: bytes, kinds: bytes) -> Iterator[int]:
         low = chunk.lower()  # of bytes: ASCII alone, so offsets stay
-        for anchor in self._literals:
-            yield from _once_a_line(chunk, low, anchor)
+        for word in self._words:
+            yield from _once_a_line(chunk, low, word)
+        lines = list(_around(chunk, list(_once_a_line(chunk, kinds, _MARKED))))
+        together = b"\n".join(low[start:end] for start, end in lines)
+        marks = [mark for mark in self._marks if mark in together]
+        for start, end in lines if marks else ():
+            if any(low.find(mark, start, end) >= 0 for mark in marks):
+                yield start
 
 
 def _scanned(chunk: bytes, scan: Callable[[str], list[tuple[int, int]]]) -> Iterator[int]:
@@ -69,16 +89,12 @@ def _scanned(chunk: bytes, scan: Callable[[str], list[tuple[int, int]]]) -> Iter
     return (start for _, start in scan(plain.decode("ascii")))
 
 
-def _noisy(chunk: bytes) -> Iterator[int]:
-    found = _NOISE.search(chunk)
-    while found is not None:
-        yield found.start()
-        following = chunk.find(b"\n", found.start())
-        found = _NOISE.search(chunk, following) if following >= 0 else None
-
-
-def _encoded(chunk: bytes) -> Iterator[int]:
-    return _once_a_line(chunk, chunk.translate(_ENCODING), _RUN)
+def _noisy(chunk: bytes, kinds: bytes, encoding: str) -> Iterator[int]:
+    """Lines that mean something else than they say, so that a token may come to light in them."""
+    places = chain(_once_a_line(chunk, kinds, b"!"), *(_once_a_line(chunk, chunk, noise) for noise in _NOISE))
+    for start, end in _around(chunk, sorted(places)):
+        if undone(chunk[start:end].decode(encoding, "surrogateescape")) is not None:
+            yield start
 
 
 def _once_a_line(chunk: bytes, view: bytes, wanted: bytes) -> Iterator[int]:

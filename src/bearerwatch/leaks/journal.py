@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from bearerwatch.leaks import beside
@@ -85,12 +86,12 @@ def finish(folder: str) -> Iterator[str]:
     Raises:
         Refused: a journal belongs to somebody else.
     """
-    with os.scandir(folder or ".") as entries:
-        found = sorted(entry.name for entry in entries if beside.is_journal(entry.name))
-    for name in found:
+    for name, draft in beside.left_in(folder):
         try:
-            with beside.Claim(os.path.join(folder, name)) as claim:  # noqa: PTH118
+            with beside.Claim(name) as claim:
                 mended = _finish(claim, folder)
+                with suppress(FileNotFoundError):  # it never took its file's place
+                    os.unlink(draft)  # noqa: PTH108 - a name need not be Unicode
         except beside.Taken:  # it is not unfinished: somebody is at it
             continue
         if mended is not None:

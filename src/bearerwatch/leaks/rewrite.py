@@ -154,7 +154,8 @@ class _Draft:
         self._raw.flush()
         handle = self._raw.fileno()
         before = self._before
-        if os.geteuid() == 0 or (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        made = os.fstat(handle)
+        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
             try:
                 os.fchown(handle, before.st_uid, before.st_gid)
             except PermissionError:

@@ -19,6 +19,8 @@ from bearerwatch.redact.spans import disjoint
 __all__ = ["Hit", "Leak", "Scanner"]
 
 _ENDS = b"\r"
+_TRAILING = ".,:;!?|)]}"
+"""What the end of a token is not made of, as far as one can tell; at the end of a window one cannot."""
 _GOES_ON = re.compile(r"[^\s\"'<>]+")
 _LATEST = 253402300799
 """9999-12-31T23:59:59Z: a later ``exp`` is no moment that can be printed."""
@@ -95,7 +97,7 @@ class Scanner:
     def _lines(self, piece: Piece) -> Iterator[Hit]:
         data = piece.data
         line, counted = self._line, 0
-        for start, stop in self._gate(data):
+        for start, stop in self._gate(data, self._encoding):
             end = stop - data.endswith(_ENDS, start, stop)
             text = data[start:end].decode(self._encoding, "surrogateescape")
             spans = find(text)
@@ -115,7 +117,7 @@ class Scanner:
             passed = self._long.data[: piece.offset - self._long.offset]
             self._before += len(passed.decode(self._encoding, "surrogateescape"))
         ended = piece.settled == len(piece.data)
-        if self._open is not None or any(True for _ in self._gate(piece.data)):
+        if self._open is not None or any(True for _ in self._gate(piece.data, self._encoding)):
             yield from self._settle(piece)
         self._long = None if ended else piece
         if ended:
@@ -134,8 +136,8 @@ class Scanner:
             rest = _GOES_ON.match(text, begin)
             if rest is not None:
                 spans = disjoint([Span(*rest.span(), self._open), *spans])
-        cut_off = spans and spans[-1].end == len(text) and piece.settled < len(piece.data)
-        self._open = spans[-1].kind if cut_off else None
+        goes_on = piece.settled < len(piece.data) and spans and not text[spans[-1].end :].strip(_TRAILING)
+        self._open = spans[-1].kind if goes_on else None
         if spans:
             end = max(settled, spans[-1].end)
             leaks = self._leaks(text, spans, piece.offset, self._line, self._before)
