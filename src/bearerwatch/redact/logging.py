@@ -20,6 +20,7 @@ import sys
 import threading
 import traceback
 import warnings
+import weakref
 from collections import Counter
 from contextlib import suppress
 from types import FunctionType
@@ -50,6 +51,8 @@ PLACEHOLDER = "[redaction-error]"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _MAX_CULPRITS = 10_000
 _culprits: Counter[tuple[str, str, int]] = Counter()
+_latest = threading.local()
+"""The record that each thread has counted last."""
 _MAX_NAMES = 4096
 _clean_names: set[tuple[Any, ...]] = set()
 """Names of loggers, threads, processes and tasks that hold no token: most records share theirs."""
@@ -63,7 +66,7 @@ _lock = threading.Lock()
 
 
 def culprits() -> dict[tuple[str, str, int], int]:
-    """How often which code tried to log a token: ``{(logger, file, line): times}``."""
+    """How often which code tried to log a token: ``{(logger, file, line): records}``."""
     return dict(_culprits)
 
 
@@ -222,15 +225,23 @@ def _redacted(record: logging.LogRecord, *, keeps_exception: bool) -> logging.Lo
                     changes[key] = cleaned
     if not changes:
         return record
-    place = (record.name, record.pathname, record.lineno)
-    if place in _culprits or len(_culprits) < _MAX_CULPRITS:
-        _culprits[place] += 1
+    _count(record)
     caught(record, changes)
     safe = copy.copy(record)
     safe.__dict__.update(changes)
     if type(record) is not logging.LogRecord and "msg" in changes and not safe.args and _misread(safe):
         safe.__class__ = logging.LogRecord
     return safe
+
+
+def _count(record: logging.LogRecord) -> None:
+    """Count *record* against the code that made it, once, however many handlers are given it."""
+    counted = getattr(_latest, "record", None)
+    if counted is None or counted() is not record:
+        _latest.record = weakref.ref(record)
+        place = (record.name, record.pathname, record.lineno)
+        if place in _culprits or len(_culprits) < _MAX_CULPRITS:
+            _culprits[place] += 1
 
 
 def _misread(record: logging.LogRecord) -> bool:
