@@ -29,6 +29,7 @@ from bearerwatch.redact import culprits
 from bearerwatch.server import Collector, CollectorSettings
 from bearerwatch.settings import Settings
 from bearerwatch.sinks import open_sinks
+from bearerwatch.sinks._overflow import Overflow
 from bearerwatch.store import episodes
 from bearerwatch.store.reader import Reader
 from fakes import jwt, leaked
@@ -224,3 +225,17 @@ def arrived(folder: Path, count: int) -> list[dict[str, Any]]:
         with suppress(BearerwatchError), Reader(folder) as reader:  # not begun yet
             found = reader.events(limit=None)
     return found
+
+
+def test_past_the_quota_lines_of_code_are_still_told_apart() -> None:
+    kept = Kept()
+    watch = Watch(Settings(service="shop"), [kept])
+    for line in (7, 7, 8):
+        watch.leaked(culprits.Leak("shop", "/srv/x.py", line, 5))
+    overflow = Overflow()
+    for event in kept.events:
+        assert overflow.take(event, 0.0) == []
+    assert sorted((event.detail, event.count) for event in overflow.flush()) == [
+        ("/srv/x.py:7 shop", 10),
+        ("/srv/x.py:8 shop", 5),
+    ]

@@ -25,6 +25,7 @@ _LIKE = (
     "client_ip",
     "token_id",
     "presented_id",
+    "detail",
 )
 
 
