@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
+from bearerwatch.leaks.packed import DAMAGE, zstd
+
 __all__ = ["Member", "Rows", "Tables", "database", "members"]
 
 _SPREADABLE = 4 << 20
@@ -26,6 +28,9 @@ _SPREADABLE = 4 << 20
 
 _VALUE_LIMIT = 64 << 20
 """Bytes one compressed database value may unpack to."""
+
+_BROKEN: tuple[type[Exception], ...] = (OSError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, *DAMAGE)
+"""What reading raises where an archive is cut off or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def members(path: Path, scratch: Path, limit: int) -> Iterator[Member]:
                     if stream_ is not None:
                         with stream_:
                             yield from _written(entry.name, cast("BinaryIO", stream_), scratch, limit)
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError) as error:
+    except _BROKEN as error:
         raise ValueError(f"begins like an archive but cannot be unpacked ({type(error).__name__})") from error
 
 
@@ -156,10 +161,10 @@ def _written(name: str, stream: BinaryIO, scratch: Path, limit: int) -> Iterator
 
 
 def _zstd(path: Path) -> BinaryIO:
-    """Python 3.14 brings zstd, and ``zstandard`` others; else DuckDB reads it, as 8-bit text."""
-    for module in ("compression.zstd", "backports.zstd"):
-        with suppress(ImportError):
-            return cast("BinaryIO", importlib.import_module(module).open(path, "rb"))
+    """The server extra and Python 3.14 bring zstd, ``zstandard`` too; else DuckDB reads it, as 8-bit text."""
+    module = zstd()
+    if module is not None:
+        return cast("BinaryIO", module.open(path, "rb"))
     with suppress(ImportError):
         return cast("BinaryIO", importlib.import_module("zstandard").open(path, "rb"))
     return _zstd_by_duckdb(path)
