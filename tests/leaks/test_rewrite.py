@@ -272,7 +272,7 @@ def rounds(path: Path, option: str, number: int) -> None:
         fully_run(path, option)
         assert path.read_bytes() == done
         assert inside(path.parent) == [path.name]
-    assert midway or number < 10
+    assert midway or number < 100
 
 
 @pytest.mark.parametrize("option", ["--redact", "--in-place"])
