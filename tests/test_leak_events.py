@@ -105,7 +105,8 @@ def test_a_file_or_a_logger_named_by_a_token_is_redacted(log: logging.Logger) ->
     log.handle(
         logging.makeLogRecord({"name": f"x.{token}", "pathname": f"/srv/{token}.py", "msg": token, "levelno": 30})
     )
-    assert len(kept.events) == 1
+    Watch(Settings(service="shop"), [kept]).leaked(culprits.Leak(f"x{token}", f"{token}/{'x' * 450}.py", 1, 1))
+    assert len(kept.events) == 2
     assert not leaked(token, repr(kept.events))
 
 

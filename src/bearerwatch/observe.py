@@ -156,7 +156,7 @@ class Watch:
                 fromtimestamp(now, UTC),
                 reason=None if leak.form is None else leak.form.replace("-", "_"),
                 count=leak.times,
-                detail=redact_text(f"{leak.file[-_MAX_PATH:]}:{leak.line} {leak.logger[:_MAX_SHORT]}"),
+                detail=f"{redact_text(leak.file)[-_MAX_PATH:]}:{leak.line} {redact_text(leak.logger)[:_MAX_SHORT]}",
                 service=self.service,
                 instance=self.instance,
                 token_id=leak.token_id,
