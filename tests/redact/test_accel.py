@@ -46,7 +46,7 @@ def test_both_gates_find_the_same_spans(words):
     check("".join(words))
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.id)
+@pytest.mark.parametrize("form", [form for form in FORMS if form.anchors[0].isascii()], ids=lambda form: form.id)
 @settings(max_examples=8)
 @given(data=st.data())
 def test_nothing_a_form_matches_is_passed_over(form, data):

@@ -78,7 +78,15 @@ def _password(text: str, start: int, end: int) -> bool:
         return _WORDS.match(value) is not None and not _STATES.search(value)
     if _ODD_WORD.search(value) is not None or not (value.isidentifier() or value.isalpha() or _PLAIN.match(value)):
         return True
-    return len(value) >= _TWO_WORDS and value.isalpha() and value.islower() and not _STATES.search(value)
+    # Words alone: where nobody would write prose.
+    return (
+        len(value) >= _TWO_WORDS
+        and value.isascii()
+        and value.isalpha()
+        and value.islower()
+        and text[start - 1 : start] in ("=", '"', "'")
+        and not _STATES.search(value)
+    )
 
 
 def _credential(text: str, start: int, end: int) -> bool:

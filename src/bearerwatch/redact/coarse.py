@@ -46,6 +46,8 @@ def _parts(regex: str) -> Iterator[str]:
             continue
         elif named is not None or regex.startswith("(?>", at):
             part, at = "(?:", named.end() if named is not None else at + 3
+        elif regex.startswith("\\u", at):
+            part, at = r"\x00", at + 6
         elif regex[at] == "\\":
             part, at = (f"[{_SPACE}]" if regex[at + 1] == "s" else regex[at : at + 2]), at + 2
         elif regex[at] == "+" and last in ("+", "*", "?", "}"):

@@ -23,7 +23,7 @@ ANCHORS: tuple[str, ...] = tuple(dict.fromkeys(anchor for form in FORMS for anch
 
 _NAMED = frozenset({"named", "near", "option"})
 """Forms that begin with a name, which has to be that of a secret."""
-_OF_PEOPLE = frozenset({"login", "user", "userinfo"})
+_OF_PEOPLE = frozenset({"foreign", "login", "sql", "user", "userinfo"})
 """Forms of what people choose."""
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _FORMS = tuple(tuple(form for form in FORMS if anchor in form.anchors) for anchor in ANCHORS)
@@ -36,6 +36,7 @@ _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
+_LEAST = 4
 
 
 class Candidates:
@@ -123,7 +124,7 @@ def _exact(text: str, form: Form, at: int, match: re.Match[str]) -> Span | None:
     end -= len(text[start:end]) - len(text[start:end].rstrip(".,;:!?"))  # the sentence's, not the token's
     if form.id == "jwt" and text.count(".", start, end) == 1 and text.startswith(".", end):
         end += 1  # but of an unsigned JWT the second dot is its own
-    if end <= start:
+    if end - start < _LEAST:
         return None
     named = form.id in _NAMED
     held = _held(text, at, match) if named else NONE
@@ -179,8 +180,8 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
     begin = at - len(left)
     if text[match.end("n") : match.end("n") + 1] == ">" and text[begin - 1 : begin] == "/":
         return NONE  # the end of an element
-    if text.endswith("://", 0, begin):
-        return NONE  # the user of a URL, whose password has a form of its own
+    if text.endswith(("://", "checksum/"), 0, begin):
+        return NONE  # the user of a URL, whose password has a form of its own, and a digest
     if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":
         return NONE  # one of many fields between colons
     if name in ("key", "code") and text[begin - 1 : begin] in ("?", "&"):

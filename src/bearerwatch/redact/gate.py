@@ -33,8 +33,13 @@ def _by_sign(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple
 
 
 _MARKS = _by_sign((index, anchor) for index, anchor in enumerate(ANCHORS) if anchor in LONG)
-_WORDS = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and anchor.isalpha())
-_SIGNS = _by_sign((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and not anchor.isalpha())
+_WORDS = tuple(
+    (i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and anchor.isascii() and anchor.isalpha()
+)
+_SIGNS = _by_sign(
+    (i, anchor) for i, anchor in enumerate(ANCHORS) if anchor.isascii() and anchor not in LONG and not anchor.isalpha()
+)
+_FOREIGN = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if not anchor.isascii())
 # Every byte as what it is to a token: a character of base64url, one that standard base64 has besides, or another.
 _KINDS = bytes(
     ord("x") if (chr(byte).isalnum() and byte < 128) or byte in b"_-" else ord("y") if byte in b"+/" else ord(" ")
@@ -71,6 +76,8 @@ def by_search(text: str, kinds: bytes) -> list[Span]:
     """What in *text* is a token by its form: substring searches first, then the forms of the anchors they find."""
     low = text.lower() if text.isascii() else text.translate(_ASCII_LOWER)  # offsets stay those of *text*
     present = [found for found in _WORDS if found[1] in low]
+    if not text.isascii():
+        present += [found for found in _FOREIGN if found[1] in low]
     for sign, marks in (*_SIGNS, *_MARKS) if _LONG in kinds else _SIGNS:
         if sign in low:
             present += [found for found in marks if found[1] in low]

@@ -31,6 +31,8 @@ _VISIBLE = 12
 _MASK = re.compile(r"\*{3,}|\.{3,}")
 _OBJECT = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]*@[0-9a-f]{1,8}\Z")
 """As Java writes an object that says nothing of itself."""
+_POD = re.compile(r"[a-z][a-z0-9]*(?:-[a-z]+)+-(?:[a-f0-9]{8,10}-)?[bcdfghjklmnpqrstvwxz2456789]{5}\Z")
+"""As Kubernetes names what it makes."""
 _HEADERS = ("eyJhbGciOi", "eyJ0eXAiOi", "eyJraWQiOi")
 """How the header of a JWT begins, which alone is no secret: it is the same in every token of an issuer."""
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
@@ -91,7 +93,7 @@ def made_up(value: str) -> bool:
         value = max(_MASK.split(value), key=len)
         if len(value) < _VISIBLE:
             return False
-    if _OBJECT.match(value) or (value.startswith(_HEADERS) and "." not in value):
+    if _OBJECT.match(value) or _POD.match(value) or (value.startswith(_HEADERS) and "." not in value):
         return False
     if _HEX.match(value) or _BASE32.match(value):
         return True

@@ -27,16 +27,18 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _VERSION = re.compile(r"v?[0-9]+\Z")
 _FILLERS = _words(
     "again b64 base base64 confirm confirmation current header hdr hint new old plain plaintext raw repeat str string "
-    "text val value"
+    "data text val value"
 )
 _TOKENS = _words(
     "apikey apisecret appsecret assertion auth authcode authtoken bearer bearertoken clientsecret cred credential "
     "credentials creds jsessionid jwe jws jwt phpsessid secret secrets sessid sess session sessionid sid "
     "sessiontoken token tokens accesskey accesstoken refreshtoken idtoken apitoken privatekey secretkey csrftoken "
-    "tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
+    "pepper tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
 )
 _WEAK = _words("auth bearer cred creds sess session sid tokens secrets")
-_PASSWORDS = _words("pass passcode passphrase passwd password passwords passwort pw pwd userpass dbpass")
+_PASSWORDS = _words(
+    "senha wachtwoord passe pass passcode passphrase passwd password passwords passwort pw pwd userpass dbpass"
+)
 _ENDINGS = ("token", "secret", "apikey", "sessionid", "privatekey", "secretkey", "accesskey", "jwt")
 _PASSWORD_ENDINGS = (
     "password",
@@ -50,7 +52,7 @@ _PASSWORD_ENDINGS = (
     "rootpw",
 )
 _KEYS = _words(
-    "access account api app application auth client consumer encryption fastly functions hmac "
+    "access account api app application auth client consumer encryption fastly fernet functions hmac "
     "jwt license master private secret service "
     "session shared sign signing storage subscription webhook "
 )

@@ -30,19 +30,23 @@ _OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[pas
 _PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
 # Between a name and its value as well: XML's tag, YAML's blocks, pairs in a tuple, HAR's objects, form-data's parts.
 _QUOTE = r"[\\]{0,6}[\"'`]"
-_PREFIX = r"(?:[bruBRU]{1,2}(?=[\\\"']))?"
+_PREFIX = r"(?:[bruBRUN]{1,2}(?=[\\\"']))?"
 _NAMED = (
     r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?(?:"
-    r"[\\]{0,6}(?:[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|\|)|[\"'`*_\])]{0,3}>)\s{0,24}"
+    r"[\\]{0,6}(?:[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|\||\u2192)"
+    r"|[\"'`*_\])]{0,3}>)\s{0,24}"
     r"(?:[|>][+-]?\s{1,20}|<!\[CDATA\[)?"
-    r"(?!\[(?:token |password\]))(?:[A-Za-z_.]{1,30}\(\[?(?=[bru]?[\\]{0,6}[\"'])|\(\*?[a-z]{1,12}\)\(?)?"
+    r"(?!\[(?:token |password\]))"
+    r"(?:[A-Za-z_.]{1,30}\(\[?(?=[bru]?[\\]{0,6}[\"'])|string\([0-9]{1,6}\)\s|\(\*?[a-z]{1,12}\)\(?)?"
     rf"[\[({{<]{{0,2}}\s{{0,2}}[\\]{{0,6}}{_PREFIX}[\\]{{0,6}}[\"'`]{{0,3}}(?:\*{{1,2}}\s[\"'`]?)?\s?"
     rf"|{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}"  # a pair of strings
     # {"name": …, "value": …}
     rf"|{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?i:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}?"
     rf"|{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?value{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}"
     r"|(?:\s[A-Za-z:]{1,30}=[\"'][^\"'<>]{0,100}[\"']){1,4}\s?>(?:<!\[CDATA\[)?"  # attributes of an element
-    r"|\s{1,4}[\"'`](?=[^\"'`\s]{16,200}[\"'`])"
+    r"|\s{1,4}[\"'`](?![a-z0-9]+(?:-[a-z0-9]+){1,8}[\"'`])(?=[^\"'`\s]{16,200}[\"'`])"
+    r"|\s(?i:for)\s[^\s=]{1,80}\s=\s[\"']"
+    r"|\";s:[0-9]{1,5}:\""  # as PHP serializes
     r"|(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])"
     r"|\s{1,4}(?:is|was|are|(?:changed\s)?from)\s{1,4}[\"'`]?(?=[^\"'`\s]{16})"
     r"|\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})"
@@ -131,7 +135,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     )._replace(followers=_GAPS),
     _form(
         "named",
-        "tok secret key pass jwt auth session sess sid cred assertion bearer pwd pw sig code",
+        "tok secret key pass jwt auth session sess sid cred assertion bearer pwd pw sig code pepper senha wachtwoord",
         rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_VALUE}{{6,2048}}+)",
         "keyed",
         "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
@@ -143,6 +147,21 @@ _NAMED_FORMS: tuple[Form, ...] = (
         rf"{_OURS}(?P<t>[A-Za-z0-9+/]{{12,128}}+={{0,2}})(?![A-Za-z0-9_@:.(-])",
         "compact",
         "as people and protocols write it: a password is generated for root: …, PASS …, requirepass …",
+    ),
+    _form(
+        "foreign",
+        "contraseña пароль 密码 密碼 パスワード hasło 令牌 トークン 비밀번호 토큰 lösenord",
+        r"(?:(?i:contraseña|пароль|hasło|lösenord)|密码|密碼|パスワード|令牌|トークン|비밀번호|토큰)[\"'`]?\s?"
+        rf"(?:[:=\uff1a]|[「『«]|(?<=\s))\s?[\"'`「『«]?\s?{_OURS}(?P<t>{_VALUE}{{6,2048}}+)",
+        "password",
+        "names of secrets where people write another language",
+    ),
+    _form(
+        "sql",
+        "identified",
+        r"(?i:identified)\s{1,4}(?:(?i:with)\s\S{1,40}\s{1,4})?(?i:by|as)\s{1,4}[\"'](?P<t>[^\"'\r\n]{4,200})",
+        "secret",
+        "https://dev.mysql.com/doc/refman/en/create-user.html",
     ),
     _form(
         "phrase",
@@ -208,7 +227,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "pem",
         "private key-----",
-        r"(?i:private key(?: block)?)-----(?!\s*\[token )(?P<t>(?:[^-]|-(?!----)){40,16384}+)-----END",
+        r"(?i:private key(?: block)?)-----(?!\s*\[token )(?P<t>(?:[^-]|-(?!----)){40,16384}+)(?:-----END|\Z)",
         "always",
         "RFC 7468 §10 and §11",
     ),

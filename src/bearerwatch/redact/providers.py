@@ -106,8 +106,8 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     _of(
         "square",
-        "eaaa sq0atp- sq0csp- sq0idp-",
-        rf"(?:EAAA{_W}{{60}}|sq0(?:atp-{_W}{{22}}|csp-{_W}{{43}}))",
+        "eaa sq0atp- sq0csp- sq0idp-",
+        rf"(?:EAA[A-Za-z]{_W}{{60,}}|sq0(?:atp-{_W}{{22}}|csp-{_W}{{43}}))",
         "https://developer.squareup.com/docs/build-basics/access-tokens",
     ),
     _of("databricks", "dapi", rf"dapi{_H}{{32}}(?:-\d)?", "https://docs.databricks.com/aws/en/dev-tools/auth/pat"),
@@ -297,7 +297,7 @@ PROVIDERS: tuple[Provider, ...] = (
     _of(
         "artifactory",
         "akcp cmvmdgtu",
-        rf"(?:AKCp[0-9]{_A}{{69}}|cmVmdGtu{_A}{{56}})",
+        rf"(?:AKC[A-Za-z0-9]{_A}{{60,80}}|cmVmdGtu{_A}{{50,80}})",
         "https://jfrog.com/help/r/jfrog-platform-administration-documentation/access-tokens",
     ),
     _of(
@@ -305,6 +305,17 @@ PROVIDERS: tuple[Provider, ...] = (
         "t1. aqvn y0_",
         rf"(?:t1\.[A-Z0-9a-z_-]+={{0,2}}\.{_W}{{86}}={{0,2}}|AQVN{_W}{{35,38}}|y0_{_W}{{40,}})",
         "https://yandex.cloud/en/docs/iam/concepts/authorization/",
+    ),
+    _of("posthog", "phx_", rf"phx_{_A}{{40,}}", "https://posthog.com/docs/api#private-endpoint-authentication"),
+    _of("render", "rnd_", rf"rnd_{_A}{{28,}}", "https://render.com/docs/api"),
+    _of("ory", "ory_", rf"ory_(?:at|rt|ac|st|pat)_{_W}{{28,}}(?:\.{_W}{{28,}})?", "https://www.ory.com/docs/"),
+    _of("mapbox", "sk.eyj", rf"sk\.eyJ{_W}{{40,}}\.{_W}{{20,}}", "https://docs.mapbox.com/accounts/guides/tokens/"),
+    _of(
+        "stripe-intent",
+        "_secret_",
+        rf"_secret_{_A}{{24,}}",
+        "https://docs.stripe.com/api/payment_intents/object",
+        "always",
     ),
     _of(
         "paseto",

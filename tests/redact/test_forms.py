@@ -1,0 +1,66 @@
+"""Sentences of every kind, with a secret in them and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from bearerwatch.redact import redact_text
+from fakes import leaked, opaque
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://:${REDIS_PASSWORD}@cache:6379/0",
+        "mongodb://<username>:<password>@cluster0.mongodb.net",
+        "postgres://user:password@localhost:5432/db",
+        'curl -u "$USER:$PASS" https://api.example.com',
+        "secretKey=javax.crypto.spec.SecretKeySpec@3b4d1423",
+        'Warning  FailedMount  kubelet  secret "api-token-j8kp4" not found',
+        'serviceaccount token "builder-token-f828h" mounted',
+        'Using secret "projects/365983918570/secrets/stripe-api-key/versions/latest"',
+        "api_key=sk_live_...abcd",
+        "token=eyJ... (truncated)",
+        "Authorization: Bearer eyJhbGciOi...",
+        'token = "op://Production/stripe/credential"',
+        "checksum/secret: " + "0123456789abcdef" * 4,
+        "mot de passe: obligatoire",
+        "Cookie: _ga=GA1.2.1234567890.1767225600; lang=de; consent=2026-03-01T10:00:00Z-v3",
+    ],
+)
+def test_what_manuals_masks_and_machines_write_stays(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your temporary password is {} - change it at first login.",
+        "A temporary password is generated for root@localhost: {}",
+        "Login failed for user sa with password {}",
+        "Invalid API key provided: {}",
+        '1763781301.1 [0 10.0.0.9:1] "AUTH" "{}"',
+        '1763781306.2 [0 10.0.0.9:1] "CONFIG" "SET" "requirepass" "{}"',
+        "> PASS {}",
+        "AUTH PLAIN {}",
+        "mysql -h db -uroot -p{} -e 'select 1'",
+        "redis-cli -h cache -a {} ping",
+        "aws configure set aws_secret_access_key {}",
+        "CREATE USER 'app'@'%' IDENTIFIED BY '{}'",
+        'array(2) {{ ["password"]=> string(24) "{}" }}',
+        's:8:"password";s:24:"{}";',
+        "Cookie: lang=de; .AspNetCore.Identity.Application={}; theme=dark",
+        "GET /accounts/reset-password/{} HTTP/1.1",
+        '{{"svc_tok":"{}"}}',
+        "MASTER_PW={}",
+        "api_token=UUID('{}')",
+        "contrase\u00f1a: {}",
+        "\u5bc6\u7801\uff1a{}",
+        "client_key_data: {}",
+    ],
+)
+def test_what_people_and_protocols_say_of_a_value_is_heard(text: str) -> None:
+    token = f"aB3{opaque(37)}"
+    clean = redact_text(text.format(token))
+    assert not leaked(token, clean)
+    assert clean.startswith(text.format("")[:4])
