@@ -25,6 +25,9 @@ from fakes import leaked, opaque
         'token = "op://Production/stripe/credential"',
         "checksum/secret: " + "0123456789abcdef" * 4,
         "mot de passe: obligatoire",
+        "tiktoken>=0.3.0 tokenizers<0.20",
+        "token=Internationalization",
+        "session=2026-03-01T10:00:00Z opened",
         "Cookie: _ga=GA1.2.1234567890.1767225600; lang=de; consent=2026-03-01T10:00:00Z-v3",
     ],
 )

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 __all__ = ["compact", "made_up", "number", "parameter"]
 
-_NUMBER = re.compile(r"[0-9.,:%+-]+[A-Za-z]{0,2}\Z")
+_NUMBER = re.compile(r"(?:[0-9.,:%+-]+[A-Za-z]{0,2}|[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T_][0-9:.,+Z-]+)\Z")
 _PARAMETER = re.compile(r"[A-Za-z_-]+=+(?!\Z|=)")
 _PARTS = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]|[0-9]+|[^A-Za-z0-9._/:+#\-]")
 _FOLLOWERS = (
@@ -37,6 +37,7 @@ _HEADERS = ("eyJhbGciOi", "eyJ0eXAiOi", "eyJraWQiOi")
 """How the header of a JWT begins, which alone is no secret: it is the same in every token of an issuer."""
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
 _LONGEST_WORD = 16
+_LONGEST_PART = 24
 _LONGEST_NUMBER = 4
 _SHORTEST = 2.4
 """Characters a word has on average at least; the pieces of what is made up are shorter."""
@@ -65,25 +66,27 @@ def parameter(value: str) -> bool:
 def _written(value: str) -> bool:
     if len(value) >= _LONGEST_WORD and value.isalnum() and _INNER.search(value):
         return False  # digits amid letters, and nothing that would part the words
-    words = letters = pairs = unusual = odd = alphabetic = 0
+    words = letters = pairs = unusual = odd = alphabetic = longest = 0
     for part in _PARTS.findall(_ALGORITHMS.sub("algorithm", value)):
         if part.isdigit():
             if len(part) > _LONGEST_NUMBER:
                 return False
             words += 1
             continue
-        if not part.isalpha() or len(part) > _LONGEST_WORD:
+        if not part.isalpha() or len(part) > _LONGEST_PART:
             return False
         word = part.lower()
         words += 2
         odd += len(word) <= 2 and word not in _SHORT_WORDS
         alphabetic += 1
+        longest = max(longest, len(word))
         letters += len(word)
         pairs += len(word) - 1
         unusual += sum(word[at : at + 2] not in _USUAL for at in range(len(word) - 1))
     if 4 * odd > alphabetic:
         return False
-    most = _UNUSUAL_AMID if len(value) >= _LONGEST_WORD and _AMID.search(value) else _UNUSUAL
+    odd_joints = longest > _LONGEST_WORD or (len(value) >= _LONGEST_WORD and _AMID.search(value) is not None)
+    most = _UNUSUAL_AMID if odd_joints else _UNUSUAL
     return letters > 0 and 2 * letters >= _SHORTEST * words and unusual <= max(1, most * pairs)
 
 
@@ -97,7 +100,7 @@ def made_up(value: str) -> bool:
         return False
     if _HEX.match(value) or _BASE32.match(value):
         return True
-    if number(value) or parameter(value) or value.startswith(("arn:", "$", "%(", "*")):
+    if number(value) or parameter(value) or value.startswith(("arn:", "$", "%(", "*", "=")):
         return False
     if len(value) > _LONGEST:
         return len(set(value[:_LONGEST])) > 2
