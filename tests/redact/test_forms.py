@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bearerwatch.redact import redact_text
+from bearerwatch.redact import checks, redact_text
+from bearerwatch.redact.patterns import FORMS
 from fakes import leaked, opaque
 
 
@@ -67,3 +68,12 @@ def test_what_people_and_protocols_say_of_a_value_is_heard(text: str) -> None:
     clean = redact_text(text.format(token))
     assert not leaked(token, clean)
     assert clean.startswith(text.format("")[:4])
+
+
+def test_every_form_says_where_it_comes_from_and_has_its_token_group() -> None:
+    assert len({form.id for form in FORMS}) == len(FORMS)
+    for form in FORMS:
+        assert form.source
+        assert "t" in form.pattern.groupindex
+        assert form.check in checks.CHECKS
+        assert all(anchor == anchor.lower() and len(anchor) >= 2 for anchor in form.anchors)
