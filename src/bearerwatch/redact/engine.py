@@ -17,7 +17,10 @@ from bearerwatch.redact.spans import Span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MIN_LIVE", "Span", "find", "redact_text", "replaced"]
+__all__ = ["MIN_LIVE", "PLACEHOLDER", "Span", "find", "redact_text", "replaced"]
+
+PLACEHOLDER = "[redaction-error]"
+"""What is written when redaction itself fails: it fails closed."""
 
 _found: Callable[[str], list[Span]] | None = None
 

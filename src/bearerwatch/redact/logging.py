@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
 from bearerwatch.redact.culprits import caught
-from bearerwatch.redact.engine import redact_text
+from bearerwatch.redact.engine import PLACEHOLDER, redact_text
 from bearerwatch.redact.structure import redact_value
 
 if TYPE_CHECKING:
@@ -44,9 +44,6 @@ __all__ = [
     "uninstall_logging",
     "without_raw_exception",
 ]
-
-PLACEHOLDER = "[redaction-error]"
-"""What is written when redaction itself fails: it fails closed."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _MAX_CULPRITS = 10_000

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from bearerwatch import _guard
-from bearerwatch.redact.engine import find, redact_text
+from bearerwatch.redact.engine import PLACEHOLDER, find, redact_text
 from bearerwatch.redact.keyed import DENIED, REDACTED, held_by, holds_number, inherited, keyed_text
 from bearerwatch.redact.names import NONE
 from bearerwatch.redact.shapes import Shape, changed, fields_of, pairs_of, rebuilt, remade, shape_of
@@ -19,7 +19,6 @@ __all__ = ["Structure", "redact_value"]
 Replace = Callable[[tuple[str, ...], Any], Any]
 """Given the names that lead to a value, and the value: what to log instead, or ``None`` to leave it to us."""
 
-_FAILED = "[redaction-error]"
 _CYCLE = "[contains itself]"
 _NAME = re.compile(r"[^a-z0-9]+")
 _NAMES = frozenset({"name", "key", "header", "field", "n", "k"})
@@ -156,7 +155,7 @@ class _Walk:
             return _leaf(value, shape.kind, name, held)
         except Exception as error:  # noqa: BLE001 - host boundary: a log call never raises because of us
             _guard.swallowed("redaction of a value", error)
-            return _FAILED
+            return PLACEHOLDER
 
     def _container(self, value: Any, shape: Shape, name: str, held: int) -> Any:
         here = id(value)
