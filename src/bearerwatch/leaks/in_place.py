@@ -83,8 +83,7 @@ def rewrite(
 def _allow(source: Opened, *, binary: bool) -> None:
     if source.packing is not None:
         raise Refused("it is compressed, and cannot be rewritten in place: leave --in-place out for it")
-    if source.binary and not binary:
-        raise Refused("it is no text, and is not rewritten unless told to: add --binary, or remove it")
+    source.allow(binary=binary)
 
 
 class _Over:

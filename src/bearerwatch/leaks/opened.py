@@ -102,6 +102,11 @@ class Opened:
         """Of what is open."""
         return os.fstat(self._file.fileno())
 
+    def allow(self, *, binary: bool) -> None:
+        """Refuse to have it rewritten if it is no text, unless *binary*."""
+        if self.binary and not binary:
+            raise Refused("it is no text, and is not rewritten unless told to: add --binary, or remove it")
+
     def pieces(self, limit: int | None = None) -> Iterator[Piece]:
         """What is in it, once; the first *limit* bytes if that is given."""
         stream = self._stream

@@ -86,9 +86,8 @@ def rewrite(path: str, gate: Gate, *, binary: bool, advance: Callable[[int], obj
 
 
 def _allow(source: Opened, *, binary: bool) -> None:
+    source.allow(binary=binary)
     stat = source.stat()
-    if source.binary and not binary:
-        raise Refused("it is no text, and is not rewritten unless told to: add --binary, or remove it")
     if stat.st_nlink > 1 and source.packing is None:
         raise Refused(
             f"it has {stat.st_nlink} hard links, and the others would keep the tokens: add --in-place, which "
