@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from bearerwatch.store.lake import Lake
+from bearerwatch.store.lake import INCOMING, Lake
 from bearerwatch.store.state import State
 
 __all__ = ["Kept"]
@@ -24,6 +24,11 @@ class Kept:
         self.said = said
         self.lake = Lake(folder / "lake", state, con, report=said.append, grace=timedelta(seconds=60))
         self.lake.sweep_orphans()
+
+    @property
+    def batch(self) -> str:
+        """A table expression over the rows of the latest call of the lake's ``append``, in order of arrival."""
+        return f"(FROM {INCOMING} WHERE rowid >= {self.lake.batch_from})"
 
     def keep(self, *batches: list[bytes]) -> None:
         """Append each batch and commit all of them at once."""

@@ -39,7 +39,7 @@ class TestAppend:
         assert kept.lake.append(lines(0, 3)) == 3
         assert kept.lake.append(lines(3, 2)) == 2
 
-        assert rows(kept, f"SELECT event_id FROM {kept.lake.batch}") == [(event_id(3),), (event_id(4),)]
+        assert rows(kept, f"SELECT event_id FROM {kept.batch}") == [(event_id(3),), (event_id(4),)]
         assert rows(kept, f"SELECT event_id FROM {kept.lake.pending()}") == [(event_id(n),) for n in range(5)]
         assert kept.lake.pending_rows == 5
 
@@ -47,16 +47,16 @@ class TestAppend:
         kept.lake.append(lines(0, 3))
         assert kept.lake.append([]) == 0
 
-        assert rows(kept, f"SELECT count(*) FROM {kept.lake.batch}") == [(0,)]
+        assert rows(kept, f"SELECT count(*) FROM {kept.batch}") == [(0,)]
         assert kept.lake.pending_rows == 3
 
     def test_both_can_be_read_through_cursors(self, kept: Kept) -> None:
         kept.lake.append(lines(0, 3))
         with closing(kept.con.cursor()) as cursor:
-            assert cursor.execute(f"SELECT count(*) FROM {kept.lake.batch}, {kept.lake.pending()}").fetchall() == [(9,)]
+            assert cursor.execute(f"SELECT count(*) FROM {kept.batch}, {kept.lake.pending()}").fetchall() == [(9,)]
 
     def test_columns_have_names_order_and_types_of_an_event(self, kept: Kept) -> None:
-        for relation in (kept.lake.batch, kept.lake.pending()):
+        for relation in (kept.batch, kept.lake.pending()):
             found = [(name, kind) for name, kind, *_ in rows(kept, f"DESCRIBE FROM {relation}")]
             assert dict(found) == COLUMNS
             assert [name for name, _ in found] == list(COLUMNS)
@@ -64,7 +64,7 @@ class TestAppend:
     def test_what_is_left_out_on_the_wire_has_its_default(self, kept: Kept) -> None:
         kept.lake.append([line(0), line(1, verified=True, count=7)])
 
-        assert rows(kept, f"SELECT verified, count, detail FROM {kept.lake.batch}") == [
+        assert rows(kept, f"SELECT verified, count, detail FROM {kept.batch}") == [
             (False, 1, None),
             (True, 7, None),
         ]
@@ -74,7 +74,7 @@ class TestAppend:
         other = b'{"kind":"auth","event_id":"%s","ts":"2026-01-02T05:04:05.678901+02:00"}' % event_id(1).encode()
         kept.lake.append([line(0, ts), other])
 
-        assert rows(kept, f"SELECT DISTINCT ts FROM {kept.lake.batch}") == [(ts.replace(tzinfo=None),)]
+        assert rows(kept, f"SELECT DISTINCT ts FROM {kept.batch}") == [(ts.replace(tzinfo=None),)]
 
     @pytest.mark.parametrize(
         "bad",
@@ -102,7 +102,7 @@ class TestAppend:
         assert len(kept.lake.refused) == 1
         assert kept.lake.append(good) == 5
         assert kept.lake.refused == []
-        assert rows(kept, f"SELECT count(*) FROM {kept.lake.batch}") == [(5,)]
+        assert rows(kept, f"SELECT count(*) FROM {kept.batch}") == [(5,)]
         kept.keep()
         assert kept.ids() == sorted([*range(5), *range(5)])
 
@@ -116,13 +116,13 @@ class TestAppend:
         odd = msgspec.json.decode(line(0)) | {"status": 10**40, "lat": "north", "path": {"a": [1]}, "new_field": 1}
         assert kept.lake.append([msgspec.json.encode(odd)]) == 1
 
-        assert rows(kept, f"SELECT status, lat, path FROM {kept.lake.batch}") == [(None, None, '{"a":[1]}')]
+        assert rows(kept, f"SELECT status, lat, path FROM {kept.batch}") == [(None, None, '{"a":[1]}')]
 
     def test_large_lines_are_loaded_in_bearable_pieces(self, kept: Kept) -> None:
         wide = [line(n, detail="ä" * 60_000) for n in range(150)]
         assert kept.lake.append(wide) == 150
 
-        assert rows(kept, f"SELECT count(*), min(length(detail)) FROM {kept.lake.batch}") == [(150, 60_000)]
+        assert rows(kept, f"SELECT count(*), min(length(detail)) FROM {kept.batch}") == [(150, 60_000)]
         kept.keep()
         assert len(kept.ids()) == 150
 
@@ -149,7 +149,7 @@ class TestPublish:
         assert kept.ids() == list(range(6))
         assert kept.lake.pending_rows == 0
         assert rows(kept, f"SELECT count(*) FROM {kept.lake.pending()}") == [(0,)]
-        assert rows(kept, f"SELECT event_id FROM {kept.lake.batch}") == [(event_id(5),)]
+        assert rows(kept, f"SELECT event_id FROM {kept.batch}") == [(event_id(5),)]
         with kept.state.read() as conn:
             files, total, size = manifest.totals(conn)
         assert (files, total) == (2, 6)

@@ -84,7 +84,7 @@ class Lake:
     of their own.
 
     Rows not yet committed are kept in a table of *con*, in order of arrival, with all columns of an event: see
-    :meth:`pending` and :attr:`batch`, which can be read through cursors of *con* too.
+    :meth:`pending` and :attr:`batch_from`. It can be read through cursors of *con* too.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Lake:
         self._tried = False  # whether a transaction has been given self._written before
         self._spoilt = False  # whether an append failed half-way and its rows are still there
         self.batch_from = 0
-        """The ``rowid`` in ``incoming`` that :attr:`batch` begins with."""
+        """The ``rowid`` in ``incoming`` that the rows of the latest :meth:`append` begin with."""
         self._begin()
 
     def pending(self, until: int | None = None) -> str:
@@ -145,13 +145,8 @@ class Lake:
         return self._pending
 
     @property
-    def batch(self) -> str:
-        """A table expression over the rows of the latest :meth:`append`, in order of arrival."""
-        return f"(FROM {INCOMING} WHERE rowid >= {self.batch_from})"
-
-    @property
     def batches(self) -> int:
-        """Number of the batch that :attr:`batch` shows: how many calls of :meth:`append` have come to their end."""
+        """How many calls of :meth:`append` have come to their end."""
         return self._batches
 
     def append(self, lines: Iterable[bytes]) -> int:
@@ -163,7 +158,7 @@ class Lake:
                 be loaded at all ends up in :attr:`refused` and keeps no other from being loaded.
 
         Returns:
-            Rows loaded. They alone are :attr:`batch` until the next call.
+            Rows loaded. They alone are those from :attr:`batch_from` on, until the next call.
 
         Raises:
             StateBusy: memory and scratch disk are used up; call again with the same lines later.
