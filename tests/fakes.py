@@ -1,4 +1,4 @@
-"""Made-up credentials, and the test whether a piece of one is to be read somewhere."""
+"""Made-up credentials, the test whether a piece of one is to be read somewhere, and a port nobody has."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import hashlib
 import hmac
 import json
 import secrets
+import socket
 import string
 import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["at_once", "b64", "jwt", "leaked", "opaque", "secret_part"]
+__all__ = ["at_once", "b64", "free_port", "jwt", "leaked", "opaque", "secret_part"]
 
 _ALPHABET = string.ascii_letters + string.digits
 _SIGNING_KEY = b"what the pretended issuer signs with"
@@ -53,6 +54,14 @@ def leaked(token: str, *texts: str | bytes) -> list[str]:
     whole = "\n".join(text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in texts)
     pieces = {secret[at : at + WINDOW] for at in range(max(len(secret) - WINDOW, 0) + 1)}
     return sorted(piece for piece in pieces if len(piece) == WINDOW and piece in whole)
+
+
+def free_port() -> int:
+    """A port of loopback where nobody listens yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def at_once(work: Callable[[], None], threads: int = 4) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from fakes import jwt, leaked, opaque
+from fakes import free_port, jwt, leaked, opaque
 
 __all__ = ["Served", "asgi", "flask", "hold", "wsgi"]
 
@@ -74,9 +73,7 @@ class Served:
 
     def __init__(self, command: list[str], folder: Path) -> None:
         self.log = folder / "log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         environment = os.environ | {
             "PYTHONPATH": str(TESTS),
             "BEARERWATCH_STATE": str(folder),

@@ -123,10 +123,7 @@ def test_from_spool_to_alert_and_back_to_the_reader(serve: Any, run: Run, tmp_pa
 
 def test_events_over_http_are_taken_with_a_key_alone(serve: Any, run: Run, tmp_path: Path) -> None:
     secret = secrets.token_urlsafe(32)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    listen = f"127.0.0.1:{port}"
+    listen = f"127.0.0.1:{fakes.free_port()}"
     collector = serve("--state", tmp_path, "--listen", listen, BEARERWATCH_INGEST_KEYS=f"web:{secret}")
     assert collector.ready["address"] == listen
     body = guess(KeyRing([b"k" * 32]), 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import fakes
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.ingest.complaints import Complaints
 from bearerwatch.observe import new_id
@@ -153,10 +153,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    return fakes.free_port()
 
 
 @pytest.fixture

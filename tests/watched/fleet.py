@@ -6,7 +6,6 @@ import http.client
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from bearerwatch.event import AuthEvent, Kind
+from fakes import free_port
 from watched.policy import issue, opaque
 
 __all__ = ["SERVERS", "Client", "Server", "Verdict", "kill_rounds"]
@@ -45,9 +45,7 @@ class Server:
         self.log = folder / f"{name}.log"
         self.killed = 0
         """Workers killed so far."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         environment = os.environ | {
             "PYTHONPATH": str(TESTS),
             "BEARERWATCH_STATE": str(folder),
