@@ -88,7 +88,7 @@ PROSE: dict[str, list[str]] = {
         'LOG: password authentication failed for user "app1"',
         "FATAL: no password supplied for host2.example.com",
         "The password is too similar to the username1.",
-        "enter passphrase for key '/root/.ssh/id_ed25519':",
+        "enter passphrase for key '/home/deploy/.ssh/id_ed25519':",
         "password_min_length=12 password_max_age=90d",
     ],
     "prose-secret": [
