@@ -229,6 +229,19 @@ def test_what_a_hook_is_given_is_never_changed(token: str) -> None:
     assert event == before
 
 
+def test_what_stands_under_a_secrets_name_goes_wherever_in_an_event_it_is() -> None:
+    chosen, short = "Hunter2" + opaque(4), opaque(20) + "1"
+    event = {
+        "extra": {"password": [chosen], "headers": [["Authorization", short]]},
+        "breadcrumbs": {"values": [{"data": {"api_key": {"value": short}, "page": 2}}]},
+        "spans": [{"op": "http", "data": {"n": n}} for n in range(3000)],
+    }
+    sent = before_send(event, {})
+    assert json.dumps(sent).count(chosen) == json.dumps(sent).count(short) == 0
+    assert sent["breadcrumbs"]["values"][0]["data"]["page"] == 2
+    assert sent["spans"] == event["spans"]
+
+
 def test_a_hook_that_sentry_does_not_have() -> None:
     with pytest.raises(TypeError, match="no hooks of Sentry: before_lunch"):
         hooks(before_lunch=None)
@@ -239,7 +252,7 @@ def test_it_fails_closed(sentry: Sentry, token: str, monkeypatch: pytest.MonkeyP
     def broken(*_: Any) -> Any:
         raise RuntimeError("the engine is broken")
 
-    monkeypatch.setattr("bearerwatch.redact.sentry.redact_value", broken)
+    monkeypatch.setattr("bearerwatch.redact.sentry._redacted", broken)
     sentry_sdk.add_breadcrumb(message=token)
     sentry_sdk.capture_exception(ValueError(token))
     sentry_log.info(token)

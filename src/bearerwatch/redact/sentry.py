@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
 from bearerwatch.redact.logging import PLACEHOLDER
-from bearerwatch.redact.structure import redact_value
+from bearerwatch.redact.structure import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ __all__ = [
     "hooks",
 ]
 
-_LEVELS = 7
-"""From an event down to the variables of a frame; each of those is a structure of its own."""
+_redacted = Structure(depth=40, size=1_000_000)
+"""An event is some levels deep before the variables of a frame begin, and has hundreds of frames, crumbs and spans."""
 _HARMLESS = frozenset({"event_id", "level", "platform", "timestamp", "start_timestamp", "type"})
 
 
@@ -104,25 +104,10 @@ _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
 
 def _safe(item: Any, otherwise: Callable[[Any], Any]) -> Any:
     try:
-        return _redacted(item, _LEVELS)
+        return _redacted(item)
     except Exception as error:  # noqa: BLE001 - host boundary: Sentry drops what a hook raises for
         _guard.swallowed("redaction of what goes to Sentry", error)
         return otherwise(item)
-
-
-def _redacted(value: Any, levels: int) -> Any:
-    """A copy without tokens. ``redact_value`` goes to a bounded depth, which an event is beyond: so in steps."""
-    if levels and isinstance(value, list):
-        return [_redacted(item, levels - 1) for item in value]
-    if not levels or not isinstance(value, dict):
-        return redact_value(value)
-    clean: dict[Any, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict | list):
-            clean[redact_value(key)] = _redacted(item, levels - 1)
-        else:
-            clean |= redact_value({key: item})
-    return clean
 
 
 def _bare_event(event: Any) -> Any:
