@@ -28,6 +28,10 @@ DISGUISED = [
     "Bea\u200brer " + SHORT,
     "\\u0042earer " + SHORT,
     json.dumps({"kty": "oct", "k": SHORT}),
+    f"Cookie: shop_id={SHORT}",
+    f"contrase\u00f1a: {SHORT}",
+    f"\u043f\u0430\u0440\u043e\u043b\u044c: {SHORT}",
+    f"\u5bc6\u7801\uff1a{SHORT}",
     "x" * 19,
     "x" * 20,
     "A1b" * 11,
@@ -91,7 +95,7 @@ def test_in_disguise_and_read_as_latin_1_nothing_is_kept_from_it_either(lines: l
                 assert (start, end) in passed
 
 
-@pytest.mark.parametrize("line", DISGUISED[:6], ids=range(6))
+@pytest.mark.parametrize("line", DISGUISED[:10], ids=range(10))
 def test_a_token_in_disguise_is_let_through(gate: Gate, line: str) -> None:
     data = f"clean\n{line}\nclean\n".encode()
     assert [number for number, *_ in found(gate, data)] == [2]
@@ -99,9 +103,7 @@ def test_a_token_in_disguise_is_let_through(gate: Gate, line: str) -> None:
 
 @given(lines=LINES)
 def test_both_gates_lead_to_the_same_leaks(lines: list[str]) -> None:
-    """In pure Python fewer lines may be let through: marks of issuers without a run that is long enough."""
     chunk = "\n".join(lines).encode("utf-8", "surrogatepass")
-    assert set(PURE(chunk)) <= set(HERE(chunk))
     assert found(PURE, chunk) == found(HERE, chunk)
 
 
@@ -115,12 +117,22 @@ PURE = _pure()
 
 
 def test_lines_come_in_order_once_each_without_their_ends(gate: Gate) -> None:
-    chunk = b"clean\ntoken and Bearer\n\nBEARER\xff\xfe\nclean\n\xe9 jwt"
-    assert [chunk[start:end] for start, end in gate(chunk)] == [b"token and Bearer", b"BEARER\xff\xfe", b"\xe9 jwt"]
+    lines = [f"Bearer {SHORT} token={SHORT}".encode(), b"BEARER\xff\xfe", f"\u00e9 jwt={SHORT}".encode()]
+    chunk = b"clean\n%b\n\n%b\nclean\n%b" % tuple(lines)
+    assert [chunk[start:end] for start, end in gate(chunk)] == lines
+
+
+def test_what_is_read_as_latin_1_is_let_through(gate: Gate) -> None:
+    line = f"contrase\u00f1a: {SHORT}".encode("latin-1")
+    assert [line[start:end] for start, end in gate(line + b"\nclean", "latin-1")] == [line]
 
 
 def test_clean_lines_are_kept_from_the_exact_stage(gate: Gate) -> None:
     assert list(gate(b"GET /orders/7 200 12ms\n" * 1000)) == []
+
+
+def test_hyperscan_keeps_lines_that_only_speak_of_tokens_from_it() -> None:
+    assert list(HERE(b"the bearer token has expired, session=expired\nauthorization header missing\n" * 1000)) == []
 
 
 def test_a_token_known_by_value_is_found_though_no_anchor_tells_it(gate: Gate) -> None:

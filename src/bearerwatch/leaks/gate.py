@@ -6,19 +6,17 @@ Everything that looks for tokens in files goes through here, so a faster gate is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
 from bearerwatch.context import live
-from bearerwatch.redact._accel import anchor_scanner
-from bearerwatch.redact.exact import ANCHORS
+from bearerwatch.redact._accel import places
+from bearerwatch.redact.coarse import expressions
+from bearerwatch.redact.exact import ANCHORS, BESIDES
 from bearerwatch.redact.patterns import LONG
-from bearerwatch.redact.views import undone
+from bearerwatch.redact.views import HIDING, NOISY, undone
 
 __all__ = ["Gate"]
-
-_SEVEN_BIT = bytes(range(128)) + bytes(128)
-"""Bytes past ASCII, which no anchor has, as NUL."""
 
 
 def _kind(byte: int) -> int:
@@ -38,22 +36,22 @@ _ENCODED = b"x" * 32
 """A run that may be base64 or hex of another text."""
 _MARKED = b"x" * 20
 """No token that is told by its issuer's mark alone is shorter."""
-_KEY = "kty"
-"""In every JSON Web Key (RFC 7517 §4.1), whose private members have names of one or two letters."""
+_BEYOND = bytes(byte >= 128 for byte in range(256))
+"""Of every byte whether it is none of ASCII's."""
 
 
 class Gate:
-    """Lines that may hold a token: in which an anchor of any form occurs, or what may turn out to hold one.
+    """Lines that may hold a token.
 
-    Anchors are looked for by Hyperscan where that is installed, else by substring searches. One gate serves one
-    thread.
+    By Hyperscan, where that is installed: those in which a form matches, or something may turn out to hold a token;
+    else those with an anchor. One gate serves one thread.
     """
 
     def __init__(self) -> None:
-        every = (*ANCHORS, _KEY)
-        # An anchor that holds another one adds nothing.
-        anchors = [one for one in every if not any(other != one and other in one for other in every)]
-        self._scan = anchor_scanner(anchors)
+        self._scan = places([*expressions(), *HIDING, NOISY])
+        every = (*ANCHORS, *(word for word, _, _ in BESIDES))
+        # An anchor that holds another one adds nothing; and lines beyond ASCII are let through anyway.
+        anchors = [a for a in every if a.isascii() and not any(other != a and other in a for other in every)]
         self._words = [anchor.encode() for anchor in anchors if anchor not in LONG]
         self._marks = [anchor.encode() for anchor in anchors if anchor in LONG]
 
@@ -64,13 +62,16 @@ class Gate:
             chunk: whole lines.
             encoding: as what they will be read.
         """
-        if live:  # tokens known by value are told by no anchor
+        if live:  # tokens known by value are told by no form
             return _every(chunk)
-        scan = self._scan
+        if self._scan is not None:
+            found = self._scan(chunk)
+            if not chunk.isascii():
+                found += _once_a_line(chunk, chunk.translate(_BEYOND), b"\x01")
+            return _around(chunk, sorted(found))
         kinds = chunk.translate(_KINDS)
-        anchored = self._search(chunk, kinds) if scan is None else _scanned(chunk, scan)
         encoded = _once_a_line(chunk, kinds.replace(b"y", b"x"), _ENCODED)
-        return _around(chunk, sorted(chain(anchored, encoded, _noisy(chunk, kinds, encoding))))
+        return _around(chunk, sorted(chain(self._search(chunk, kinds), encoded, _noisy(chunk, kinds, encoding))))
 
     def _search(self, chunk: bytes, kinds: bytes) -> Iterator[int]:
         low = chunk.lower()  # of bytes: ASCII alone, so offsets stay
@@ -84,16 +85,12 @@ class Gate:
                 yield start
 
 
-def _scanned(chunk: bytes, scan: Callable[[str], list[tuple[int, int]]]) -> Iterator[int]:
-    plain = chunk if chunk.isascii() else chunk.translate(_SEVEN_BIT)
-    return (start for _, start in scan(plain.decode("ascii")))
-
-
 def _noisy(chunk: bytes, kinds: bytes, encoding: str) -> Iterator[int]:
-    """Lines that mean something else than they say, so that a token may come to light in them."""
-    places = chain(_once_a_line(chunk, kinds, b"!"), *(_once_a_line(chunk, chunk, noise) for noise in _NOISE))
-    for start, end in _around(chunk, sorted(places)):
-        if undone(chunk[start:end].decode(encoding, "surrogateescape")) is not None:
+    """Lines that mean something else than they say, so that a token may come to light in them, or beyond ASCII."""
+    noise = chain(_once_a_line(chunk, kinds, b"!"), *(_once_a_line(chunk, chunk, noise) for noise in _NOISE))
+    for start, end in _around(chunk, sorted(noise)):
+        line = chunk[start:end]
+        if not line.isascii() or undone(line.decode(encoding, "surrogateescape")) is not None:
             yield start
 
 

@@ -17,47 +17,35 @@ from bearerwatch import _guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Prefilter", "anchor_scanner"]
+__all__ = ["Prefilter", "places"]
 
 
-def anchor_scanner(anchors: Sequence[str]) -> Callable[[str], list[tuple[int, int]]] | None:
-    """A function from ASCII text to ``(anchor's index, start)`` pairs in text order, or ``None`` without Hyperscan.
+def places(expressions: Sequence[str]) -> Callable[[bytes], list[int]] | None:
+    """A function from bytes to the places where one of *expressions* has matched, in no order.
 
-    ``BEARERWATCH_ACCEL=off`` does without it even where it is installed.
+    Compiling them takes some tenths of a second. One function serves one thread.
 
     Args:
-        anchors: literals, matched without regard to case.
+        expressions: in Hyperscan's syntax, and such that none is matched by nothing.
+
+    Returns:
+        ``None`` without Hyperscan.
     """
     hyperscan = _library()
     if hyperscan is None:
         return None
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(
-        expressions=[_literal(anchor) for anchor in anchors],
-        ids=list(range(len(anchors))),
-        elements=len(anchors),
-        flags=hyperscan.HS_FLAG_CASELESS,
-    )
-    lengths = [len(anchor) for anchor in anchors]
-    local = threading.local()  # a scratch space serves one scan at a time
+    database = _compiled(hyperscan, range(len(expressions)), expressions, 0)
+    scratch = hyperscan.Scratch(database)
 
-    def scan(text: str) -> list[tuple[int, int]]:
-        try:
-            scratch, found = local.scratch, local.found
-        except AttributeError:
-            scratch = local.scratch = hyperscan.Scratch(database)
-            found = local.found = []
-        found.clear()
-        database.scan(text.encode("ascii"), match_event_handler=on_match, context=found, scratch=scratch)
-        return list(found) if found else _NOTHING
+    def scan(data: bytes) -> list[int]:
+        found: list[int] = []
+        database.scan(data, match_event_handler=on_match, context=found, scratch=scratch)
+        return found
 
-    def on_match(index: int, _start: int, end: int, _flags: int, found: Any) -> None:
-        found.append((index, end - lengths[index]))
+    def on_match(_index: int, _start: int, end: int, _flags: int, found: Any) -> None:
+        found.append(end - 1)
 
     return scan
-
-
-_NOTHING: list[tuple[int, int]] = []
 
 
 class Prefilter:
@@ -117,14 +105,8 @@ class Prefilter:
             _guard.swallowed("compiling for Hyperscan", error)
 
     def _compile(self, hyperscan: Any) -> None:
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         numbers, expressions = zip(*self._expressions(), strict=True)
-        database.compile(
-            expressions=[expression.encode("ascii") for expression in expressions],
-            ids=list(numbers),
-            elements=len(numbers),
-            flags=hyperscan.HS_FLAG_SINGLEMATCH,
-        )
+        database = _compiled(hyperscan, numbers, expressions, hyperscan.HS_FLAG_SINGLEMATCH)
         local = self._local  # a scratch space serves one scan at a time
 
         def scan(text: str, found: list[int]) -> None:
@@ -150,5 +132,12 @@ def _library() -> Any:
     return hyperscan
 
 
-def _literal(anchor: str) -> bytes:
-    return "".join(c if c.isalnum() else f"\\x{ord(c):02x}" for c in anchor).encode()
+def _compiled(hyperscan: Any, numbers: Sequence[int], expressions: Sequence[str], flags: int) -> Any:
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=[expression.encode("ascii") for expression in expressions],
+        ids=list(numbers),
+        elements=len(expressions),
+        flags=flags,
+    )
+    return database

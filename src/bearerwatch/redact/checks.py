@@ -11,8 +11,10 @@ from collections.abc import Callable
 from bearerwatch import _jws
 from bearerwatch.redact.madeup import compact, made_up, parameter
 
-__all__ = ["CHECKS", "before"]
+__all__ = ["CHECKS", "before", "telling"]
 
+_LONG = 16
+_TELLING = re.compile(r"[A-Z0-9]")
 _GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
 _BREAKS = re.compile(r"[_./-]")
 _WORDS = re.compile(r"[a-z]{3,}(?:-[a-z]{3,}){3,7}\Z")
@@ -40,19 +42,25 @@ def _jose(text: str, start: int, end: int) -> bool:
     return dot > 0 and _jws.header_of(text[start:dot]) is not None
 
 
+def telling(value: str) -> bool:
+    """Whether *value* is more than a word could be: short and of lower-case letters alone nothing is a token."""
+    return len(value) >= _LONG or _TELLING.search(value) is not None
+
+
 def _strong(text: str, start: int, end: int) -> bool:
     """After ``Bearer``: anything but prose, masks and the parameters of a challenge (RFC 6750 §3)."""
-    return made_up(text[start:end])
+    value = text[start:end]
+    return telling(value) and made_up(value)
 
 
 def _weak(text: str, start: int, end: int) -> bool:
-    return end - start >= 16 and made_up(text[start:end])
+    return end - start >= _LONG and made_up(text[start:end])
 
 
 def _keyed(text: str, start: int, end: int) -> bool:
     """After ``token=`` and the like: no word, no number, no path, no call."""
     value = text[start:end]
-    if text.startswith("(", end) or (value.startswith("%") and len(value) < 16):
+    if not telling(value) or text.startswith("(", end) or (value.startswith("%") and len(value) < _LONG):
         return False
     if "://" in value:
         return False  # a reference; what is secret in a URL has forms of its own

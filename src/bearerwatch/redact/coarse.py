@@ -1,69 +1,129 @@
 """Forms as Hyperscan can take them: each made wider, never narrower, for a gate may only let too much through.
 
 What Hyperscan does not know (looking ahead or behind, atomic groups, possessive repetition) only restricts what
-matches, so it is left out; and bounded repetition, which costs it much, is made unbounded. Of text beyond ASCII nothing
-is said: it is not asked.
+matches, so it is left out; bounded repetition, which costs it much, is made unbounded; and a match ends where it
+can end first, for every further place would be reported too. Of text beyond ASCII nothing is said: it is not asked.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from bearerwatch.redact.patterns import FORMS
+from bearerwatch.redact.exact import BESIDES
+from bearerwatch.redact.patterns import FORMS, Form
 
 __all__ = ["expressions", "wider"]
 
 _LOOK = ("(?=", "(?!", "(?<=", "(?<!")
-_NAME = re.compile(r"\(\?P<[a-z]+>")
-_BOUNDED = re.compile(r"\{(\d+),(\d+)\}")
+_OPENS = re.compile(r"\((?:\?(?:P<[a-z]+>|>|:|(i:)))?")
+_TIMES = re.compile(r"(?:\{(?P<least>\d+)(?P<range>,(?P<most>\d*))?\}|(?P<sign>[*+?]))\+?")
+_SIGNS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _FEW = 2
 # Python's \s in ASCII; what is not space to Hyperscan is more than what is none to Python.
 _SPACE, _NO_SPACE_BUT = r"\x09-\x0d\x1c-\x20", r" \t\n\f\r"
+_CHOSEN = ("masterauth", "pass", "pw", "senha", "wachtwoord")
+"""Of the names of secrets those of passwords, which may be words alone."""
+_TELLING, _TELLING_LENGTH = "A-Z0-9", 16
+"""What shows within so many characters that a value is no word: see :func:`bearerwatch.redact.checks.telling`."""
+_LAST_CLASS = re.compile(r"\[(?P<rest>[^\]]*A-Z[^\]]*)\]\{\d+\}(?P<ends>\)*)\Z")
 
 
 def expressions() -> list[str]:
-    """Of every form one, in their order."""
-    # The pattern for names begins at an anchor, and takes it for a part of the name.
-    return [wider(f"(?i:{'|'.join(f.anchors)}){f.regex}" if f.id == "named" else f.regex) for f in FORMS]
+    """Of everything that is told by its form."""
+    return [expression for form in FORMS for expression in _of(form)] + [wider(regex) for _, _, regex in BESIDES]
+
+
+def _of(form: Form) -> Iterator[str]:
+    if form.id == "named":
+        # Its pattern begins at an anchor, and takes it for a part of the name.
+        yield wider(f"(?i:{'|'.join(_CHOSEN)}){form.regex}")
+        yield _told(wider(f"(?i:{'|'.join(form.anchors)}){form.regex}"))
+    elif form.id == "near":
+        yield wider(f"(?i:{'|'.join(form.anchors)}){form.regex}")
+    elif form.id == "bearer":
+        yield _told(wider(form.regex))
+    else:
+        yield wider(form.regex)
+
+
+def _told(expression: str) -> str:
+    """*expression*, whose end is the beginning of a value that must not be a word."""
+    last = _LAST_CLASS.search(expression)
+    if last is None:
+        message = f"a value stands at the end: {expression[-40:]}"
+        raise ValueError(message)
+    plain = last["rest"].replace("A-Z", "").replace("0-9", "")
+    value = f"(?:[{plain}]{{0,{_TELLING_LENGTH - 1}}}[{_TELLING}]|[{plain}]{{{_TELLING_LENGTH}}})"
+    return f"{expression[: last.start()]}{value}{last['ends']}"
 
 
 def wider(regex: str) -> str:
-    """*regex*, as Python writes it, without what restricts it only."""
-    made = "".join(_parts(regex))
-    return _BOUNDED.sub(lambda match: match[0] if int(match[2]) <= _FEW else f"{{{match[1]},}}", made)
+    """*regex*, as Python writes it, without what restricts it only, and as short as it can match."""
+    parsed, _ = _alternatives(regex, 0)
+    return "|".join(_written(_ended(sequence)) for sequence in parsed)
 
 
-def _parts(regex: str) -> Iterator[str]:
-    at, last = 0, ""
-    while at < len(regex):
-        named = _NAME.match(regex, at)
-        if regex[at] == "[":
-            end = _class_end(regex, at)
-            part, at = _class(regex[at:end]), end
-        elif regex.startswith(_LOOK, at):
-            at = _group_end(regex, at)
+class _Atom(NamedTuple):
+    """A character, a class or a group, and how often it stands there."""
+
+    text: str
+    """Of a group how it opens."""
+    group: list[list[_Atom]] | None
+    least: int
+    most: int | None
+
+
+def _alternatives(regex: str, at: int) -> tuple[list[list[_Atom]], int]:
+    """What stands between *at* and the end of the group, and where that is."""
+    parsed: list[list[_Atom]] = [[]]
+    while at < len(regex) and regex[at] != ")":
+        if regex[at] == "|":
+            parsed.append([])
+            at += 1
             continue
-        elif named is not None or regex.startswith("(?>", at):
-            part, at = "(?:", named.end() if named is not None else at + 3
-        elif regex.startswith("\\u", at):
-            part, at = r"\x00", at + 6
-        elif regex[at] == "\\":
-            part, at = (f"[{_SPACE}]" if regex[at + 1] == "s" else regex[at : at + 2]), at + 2
-        elif regex[at] == "+" and last in ("+", "*", "?", "}"):
-            at += 1  # possessive
+        if regex.startswith(_LOOK, at):
+            _, at = _alternatives(regex, at + (4 if regex[at + 2] == "<" else 3))
+            at += 1
             continue
+        group = None
+        opens = _OPENS.match(regex, at)
+        if opens is not None:
+            group, at = _alternatives(regex, opens.end())
+            text, at = f"(?{opens[1] or ':'}", at + 1
         else:
-            part, at = regex[at], at + 1
-        yield part if part.isascii() else r"\x00"
-        last = part
+            text, at = _single(regex, at)
+        times = _TIMES.match(regex, at)
+        least, most = (1, 1) if times is None else _repeated(times)
+        at = at if times is None else times.end()
+        if text:
+            parsed[-1].append(_Atom(text, group, least, most))
+    return parsed, at
 
 
-def _class(text: str) -> str:
-    """A class of characters, those beyond ASCII left out: a text that is asked about has none."""
-    text = re.sub(r"\\u[0-9a-f]{4}|[^\x00-\x7f]", "", text)
-    text = text.replace(r"\s", _NO_SPACE_BUT if text.startswith("[^") else _SPACE)
-    return text if text not in ("[]", "[-]") else r"[\x00-]"
+def _repeated(times: re.Match[str]) -> tuple[int, int | None]:
+    if times["sign"]:
+        return _SIGNS[times["sign"]]
+    least = int(times["least"])
+    if times["range"] is None:
+        return least, least
+    most = int(times["most"]) if times["most"] else None
+    return least, most if most is not None and most <= _FEW else None
+
+
+def _single(regex: str, at: int) -> tuple[str, int]:
+    if regex[at] == "[":
+        end = _class_end(regex, at)
+        return _class(regex[at:end]), end
+    if regex.startswith("\\u", at):
+        return r"\x00", at + 6
+    if regex.startswith("\\Z", at):
+        return "", at + 2
+    if regex[at] == "\\":
+        end = at + (4 if regex[at + 1] == "x" else 2)
+        return (f"[{_SPACE}]" if regex[at + 1] == "s" else regex[at:end]), end
+    return (regex[at] if regex[at].isascii() else r"\x00"), at + 1
 
 
 def _class_end(regex: str, at: int) -> int:
@@ -74,16 +134,45 @@ def _class_end(regex: str, at: int) -> int:
     return at + 1
 
 
-def _group_end(regex: str, at: int) -> int:
-    depth = 0
-    while True:
-        if regex[at] == "[":
-            at = _class_end(regex, at)
+def _class(text: str) -> str:
+    """A class of characters, those beyond ASCII left out: a text that is asked about has none."""
+    text = re.sub(r"\\u[0-9a-f]{4}|[^\x00-\x7f]", "", text)
+    text = text.replace(r"\s", _NO_SPACE_BUT if text.startswith("[^") else _SPACE)
+    return text if text not in ("[]", "[-]") else r"[\x00-]"
+
+
+def _ended(sequence: list[_Atom]) -> list[_Atom]:
+    """*sequence* without what may stand at its end, but need not."""
+    while sequence:
+        *before, last = sequence
+        if last.least == 0:
+            sequence = before
             continue
-        if regex[at] == "\\":
-            at += 2
-            continue
-        depth += (regex[at] == "(") - (regex[at] == ")")
-        at += 1
-        if depth == 0:
-            return at
+        group = last.group
+        if group is not None and last.least == 1:
+            group = [_ended(alternative) for alternative in group]
+            if not all(group):
+                sequence = before
+                continue
+        return [*before, last._replace(group=group, most=last.least)]
+    return []
+
+
+def _written(sequence: list[_Atom]) -> str:
+    return "".join(_text(atom) + _times(atom) for atom in sequence)
+
+
+def _text(atom: _Atom) -> str:
+    if atom.group is None:
+        return atom.text
+    return f"{atom.text}{'|'.join(_written(alternative) for alternative in atom.group)})"
+
+
+def _times(atom: _Atom) -> str:
+    least, most = atom.least, atom.most
+    if (least, most) == (1, 1):
+        return ""
+    for sign, usual in _SIGNS.items():
+        if (least, most) == usual:
+            return sign
+    return f"{{{least}}}" if least == most else f"{{{least},{'' if most is None else most}}}"

@@ -16,7 +16,7 @@ from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE
 from bearerwatch.redact.patterns import FORMS, Form
 from bearerwatch.redact.spans import Span
 
-__all__ = ["ANCHORS", "Candidates", "cookies", "private_members"]
+__all__ = ["ANCHORS", "BESIDES", "Candidates"]
 
 ANCHORS: tuple[str, ...] = tuple(dict.fromkeys(anchor for form in FORMS for anchor in form.anchors))
 """What a gate looks for, in lower case: where none is, there is no token."""
@@ -154,7 +154,7 @@ _HARMLESS = re.compile(
 """Beginnings of names of cookies that say who looks, to those who count, and let nobody in."""
 
 
-def cookies(text: str) -> list[Span]:
+def _cookies(text: str) -> list[Span]:
     """The values in headers of cookies in *text* that look made up, whatever they are called (RFC 6265 §4.2)."""
     return [
         Span(*pair.span("t"), "cookie")
@@ -167,9 +167,16 @@ def cookies(text: str) -> list[Span]:
 _PRIVATE = re.compile(r"[\"'](?:d|p|q|dp|dq|qi|k)[\\]{0,6}[\"']\s{0,4}:\s{0,4}[\\]{0,6}[\"'](?P<t>[A-Za-z0-9_-]{20,})")
 
 
-def private_members(text: str) -> list[Span]:
+def _private_members(text: str) -> list[Span]:
     """The private members of JSON Web Keys in *text* (RFC 7518 §6.2.2, §6.3.2, §6.4)."""
     return [Span(*match.span("t"), "jwk") for match in _PRIVATE.finditer(text)]
+
+
+BESIDES: tuple[tuple[str, Callable[[str], list[Span]], str], ...] = (
+    ("cookie", _cookies, _COOKIE.pattern),
+    ("kty", _private_members, _PRIVATE.pattern),
+)
+"""What has several tokens in one place: the anchor, in lower case, what finds them, and how such a place looks."""
 
 
 def _held(text: str, at: int, match: re.Match[str]) -> int:

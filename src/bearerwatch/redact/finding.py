@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bearerwatch.context import live
-from bearerwatch.redact.exact import cookies, private_members
 from bearerwatch.redact.gate import ENCODED, FORM, NOISE, PREFILTER, by_search, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
@@ -22,31 +21,31 @@ def found(text: str) -> list[Span]:
     spans = _written(text, looks) if looks is None or looks else []
     if noisy(text) if looks is None else NOISE in looks:
         meant = undone(text)
-        if meant is not None and _written(meant):
-            view = view_of(text)
-            if view is not None:
-                spans += [
-                    Span(*view.span(start, end), kind, token or view.text[start:end])
-                    for start, end, kind, token in _written(view.text)
-                ]
+        hidden = _meant(meant) if meant is not None else None
+        view = view_of(text) if hidden else None
+        if hidden and view is not None:
+            spans += [
+                Span(*view.span(start, end), kind, token or view.text[start:end]) for start, end, kind, token in hidden
+            ]
     if live:
         spans += [Span(start, end, kind) for start, end, kind in LIVE_TEXT.find(text)]
     return disjoint(spans) if len(spans) > 1 else spans
 
 
-def _written(text: str, looks: list[int] | None = None, depth: int = _DEPTH) -> list[Span]:
+def _meant(text: str, depth: int = _DEPTH) -> list[Span]:
+    """What is found in a text that another one stands for."""
+    return _written(text, PREFILTER(text) if text.isascii() else None, depth)
+
+
+def _written(text: str, looks: list[int] | None, depth: int = _DEPTH) -> list[Span]:
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
-    kinds = kinds_of(text)
     spans: list[Span] = []
-    if looks is None or FORM in looks:
+    kinds = kinds_of(text) if looks is None or FORM in looks else b""
+    if kinds:
         spans = by_search(text, kinds)
-        if "kty" in text:
-            spans += private_members(text)
-        if "ookie" in text or "OOKIE" in text:
-            spans += cookies(text)
     if depth and (encoded(kinds) if looks is None else ENCODED in looks):
         for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
-            hidden = _written(inner, depth=depth - 1)
+            hidden = _meant(inner, depth - 1)
             if hidden:
                 token = hidden[0].token or inner[hidden[0].start : hidden[0].end]
                 spans.append(Span(start, end, hidden[0].kind, token))

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from bearerwatch.redact._accel import Prefilter
 from bearerwatch.redact.coarse import expressions
-from bearerwatch.redact.exact import ANCHORS, Candidates
+from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import LONG
 from bearerwatch.redact.spans import Span
-from bearerwatch.redact.views import NOISY
+from bearerwatch.redact.views import HIDING, NOISY
 
 __all__ = ["ENCODED", "FORM", "NOISE", "PREFILTER", "by_search", "encoded", "kinds_of"]
 
@@ -50,10 +50,9 @@ FORM, ENCODED, NOISE = range(3)
 PREFILTER = Prefilter(
     lambda: [
         *((FORM, form) for form in expressions()),
-        (FORM, "kty"),
-        (FORM, "(?i:cookie)"),
-        (ENCODED, "[A-Za-z0-9+/_-]{32}"),
+        *((ENCODED, run) for run in HIDING),
         (NOISE, NOISY),
+        (NOISE, r"\n"),
     ]
 )
 """Which of these an ASCII text may be."""
@@ -81,11 +80,14 @@ def by_search(text: str, kinds: bytes) -> list[Span]:
     for sign, marks in (*_SIGNS, *_MARKS) if _LONG in kinds else _SIGNS:
         if sign in low:
             present += [found for found in marks if found[1] in low]
-    if not present:
+    beside = [find for word, find, _ in BESIDES if word in low]
+    if not present and not beside:
         return []
     candidates = Candidates(text)
     for index, anchor in present:
         at = low.find(anchor)
         while at >= 0:
             at = low.find(anchor, candidates.take(index, at))
+    for find in beside:
+        candidates.found += find(text)
     return candidates.found
