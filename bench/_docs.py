@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ _HEAD = """\
 # Benchmarks
 
 `make bench` measured and wrote this page from `bench/results.json`; `make bench ONLY=middleware` measures the ids
-that begin so. Peers are measured in the same run, on the same machine, on the same bare application.
-Smaller is better everywhere; *ours / limit* of at most 1 passes.
+that begin so. Peers are measured in the same run, on the same machine, under the same conditions.
+Smaller is better, and *ours / limit* of at most 1 passes; of what is so much a second (MB/s) more is better, and at
+least 1 passes.
 """
 
 
@@ -26,9 +28,14 @@ def show(measured: Measured) -> None:
     """Print one row for the one who waits for it."""
     row = measured.row
     print(f"{row.id}: {_number(row.ours)} {row.unit}{_verdict(row)}")
-    for name, value in sorted(row.peers.items(), key=lambda peer: peer[1]):
+    for name, value in _ranked(row, row.peers.items()):
         print(f"    {name:<24} {_number(value):>9} {row.unit}   ours/peer {_ratio(row.ours, value)}")
     print(f"    {measured.how}", flush=True)
+
+
+def _ranked(row: Row, figures: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The best first."""
+    return sorted(figures, key=lambda one: one[1], reverse=row.rate)
 
 
 def _verdict(row: Row) -> str:
@@ -71,7 +78,7 @@ def _section(row: Row, under: dict[str, Any]) -> str:
     if row.peers:
         lines += [f"| | {row.unit} | ours / peer |", "|---|---:|---:|"]
         everyone = [("**bearerwatch**", row.ours), *row.peers.items()]
-        for name, value in sorted(everyone, key=lambda one: one[1]):
+        for name, value in _ranked(row, everyone):
             ratio = "" if value is row.ours and name.startswith("**") else _ratio(row.ours, value)
             lines.append(f"| {name} | {_number(value)} | {ratio} |")
         lines.append("")

@@ -19,7 +19,7 @@ CONDITIONS = "conditions.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One benchmark: our figure, the peers' figures of the same run, and the most it may be."""
+    """One benchmark: our figure, the peers' figures of the same run, and the most it may be; of a rate, the least."""
 
     id: str
     unit: str
@@ -28,9 +28,16 @@ class Row:
     limit: float | None = None
 
     @property
+    def rate(self) -> bool:
+        """Whether it is so much a second: then more is better."""
+        return self.unit.endswith("/s")
+
+    @property
     def passes(self) -> bool:
         """Whether our figure is within the limit."""
-        return self.limit is None or self.ours <= self.limit
+        if self.limit is None:
+            return True
+        return self.ours >= self.limit if self.rate else self.ours <= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

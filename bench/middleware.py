@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import secrets
 import subprocess
@@ -13,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+from bench._process import answering, ask
 from bench._requests import FRESH, ODD, USUAL
 from bench._rows import Measured, Row
 
@@ -102,11 +101,11 @@ def _repeat(framework: str, variants: tuple[str, ...], slices: int) -> dict[str,
         for number in range(slices):
             turn = list(workers.items())
             for variant, worker in turn[number % len(turn) :] + turn[: number % len(turn)]:
-                for name, values in _ask(worker, f"{_CHUNKS} {_SIZE} {USUAL}").items():
+                for name, values in ask(worker, f"{_CHUNKS} {_SIZE} {USUAL}").items():
                     times[variant][name] += values
         for variant, kind in _MORE.items():
             for _ in range(slices // 6):
-                for name, values in _ask(workers["bearerwatch"], f"{_CHUNKS} {_SIZE} {kind}").items():
+                for name, values in ask(workers["bearerwatch"], f"{_CHUNKS} {_SIZE} {kind}").items():
                     times[variant][name] += values
         _counted(folder / "bearerwatch" / "spool", _WARM_UP + (slices + len(_MORE) * (slices // 6)) * _SLICE)
         _counted(folder / "floor", _WARM_UP + slices * _SLICE)
@@ -132,29 +131,5 @@ def _worker(framework: str, variant: str, folder: Path) -> Iterator[subprocess.P
         "PYTHONHASHSEED": "0",
     }
     command = [sys.executable, "-m", "bench._worker", framework, variant, str(own)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        if process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"{variant} on {framework} does not start; see its traceback above")
+    with answering(f"{variant} on {framework}", command, environment) as process:
         yield process
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _ask(worker: subprocess.Popen[str], line: str) -> Any:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(line + "\n")
-    worker.stdin.flush()
-    answer = worker.stdout.readline()
-    if not answer:
-        raise RuntimeError("a worker died in a round; see its traceback above")
-    return json.loads(answer)

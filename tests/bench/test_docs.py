@@ -34,6 +34,18 @@ def test_peers_stand_in_the_order_of_their_cost(tmp_path):
     assert page.index("| quick |") < page.index("| **bearerwatch** |") < page.index("| slow |")
 
 
+def test_of_rates_the_highest_stands_first_and_what_is_under_the_limit_falls_short(tmp_path):
+    peers = {"slow": 9.0, "quick": 900.0}
+    page = _page(
+        tmp_path,
+        Row(id="redact.files.scan", unit="MB/s", ours=500.0, peers=peers, limit=400.0),
+        Row(id="redact.files.rewrite", unit="MB/s", ours=100.0, peers=peers, limit=400.0),
+    )
+    assert page.index("| quick |") < page.index("| **bearerwatch** |") < page.index("| slow |")
+    assert "| `redact.files.scan` | 500.0 MB/s | 400.0 MB/s | 1.25 | passes |" in page
+    assert "| `redact.files.rewrite` | 100.0 MB/s | 400.0 MB/s | 0.25 | **falls short** |" in page
+
+
 def test_a_busy_machine_is_said_so(tmp_path):
     rows, under = [Row(id="import.flask", unit="ms", ours=5.0)], {"cores": 2, "load": 6.5, "how": "41 processes"}
     under |= {"date": "2026-01-31", "python": "CPython 3.11", "system": "Linux x86_64", "processor": "some"}
@@ -47,7 +59,7 @@ def test_the_page_in_the_tree_is_the_one_its_results_make():
 
 def test_every_area_is_found_by_its_file_and_offers_what_it_must():
     found = {name.partition(".")[0] for area in areas() for name in area.IDS}
-    assert {"middleware", "import", "alert", "collector"} <= found
+    assert {"middleware", "import", "alert", "collector", "redact"} <= found
     ids = [name for area in areas() for name in area.IDS]
     assert len(ids) == len(set(ids))
     assert all(area.METHOD for area in areas())

@@ -48,6 +48,13 @@ def test_a_row_passes_up_to_its_limit_and_without_one():
     assert not Row(id="a", unit="s", ours=1.001, limit=1.0).passes
 
 
+def test_of_a_rate_more_is_better():
+    assert Row(id="a", unit="MB/s", ours=2.0, limit=2.0).passes
+    assert Row(id="a", unit="MB/s", ours=2.1, limit=2.0).passes
+    assert not Row(id="a", unit="MB/s", ours=1.9, limit=2.0).passes
+    assert not Row(id="a", unit="s", ours=2.1, limit=2.0).passes
+
+
 def test_the_results_in_the_tree_can_be_read():
     rows, under = _rows.load()
     assert {row.id for row in rows} == set(under)
