@@ -48,7 +48,7 @@ class Gate:
     """
 
     def __init__(self) -> None:
-        self._scan = places([*expressions(), *HIDING, NOISY])
+        self._scan = places([*(form for _, form in expressions()), *HIDING, NOISY])
         every = (*ANCHORS, *(word for word, _, _ in BESIDES))
         # An anchor that holds another one adds nothing; and lines beyond ASCII are let through anyway.
         anchors = [a for a in every if a.isascii() and not any(other != a and other in a for other in every)]

@@ -30,9 +30,10 @@ _TELLING, _TELLING_LENGTH = "A-Z0-9", 16
 _LAST_CLASS = re.compile(r"\[(?P<rest>[^\]]*A-Z[^\]]*)\]\{\d+\}(?P<ends>\)*)\Z")
 
 
-def expressions() -> list[str]:
-    """Of everything that is told by its form."""
-    return [expression for form in FORMS for expression in _of(form)] + [wider(regex) for _, _, regex in BESIDES]
+def expressions() -> list[tuple[int, str]]:
+    """Of everything that is told by its form, with its number in ``(*FORMS, *BESIDES)``."""
+    of_forms = [(number, expression) for number, form in enumerate(FORMS) for expression in _of(form)]
+    return of_forms + [(number, wider(regex)) for number, (_, _, regex) in enumerate(BESIDES, len(FORMS))]
 
 
 def _of(form: Form) -> Iterator[str]:

@@ -36,52 +36,89 @@ _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
+_STOPS = ".,;:!?"
+_NO_NAMES = {"auth": ("oriz", "entic")}
+"""How an anchor goes on where it is no part of a secret's name, though it often stands there."""
 _LEAST = 4
 
 
 class Candidates:
     """The exact stage, for what a gate lets through."""
 
-    __slots__ = ("_resume", "_runs", "_text", "found")
+    __slots__ = ("_ends", "_runs", "_text", "found")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._runs = _Runs(text)
-        self._resume: dict[tuple[int, str], int] = {}
+        self._ends: dict[int, int] = {}
+        """Of what is found, by where it begins: most forms find what another one has found."""
         self.found: list[Span] = []
 
-    def take(self, index: int, at: int) -> int:
-        """Try the forms of anchor *index*, which stands at *at*; returns where to look for it next."""
-        text, resumes = self._text, self._resume
-        follower = text[at + _LENGTHS[index] : at + _LENGTHS[index] + 1]
-        for form, match, followers in _MATCHERS[index] or _matchers(index):
-            if followers and follower not in followers and follower.isascii():
-                continue
-            if resumes and at < resumes.get((index, form.id), 0):
-                continue
-            matched = match(text, at)
-            span = None if matched is None else _exact(text, form, at, matched)
-            if span is not None:
-                self.found.append(span)
-                if form.id in _NAMED and span.kind != PASSWORD:
-                    self._further(span)
-                resumes[index, form.id] = max(self.found[-1].end, at + 1)
-            elif form.id == "jwt":
-                resumes[index, form.id] = self._runs.after(at)
-        if not resumes:
-            return at + 1
-        return max(at + 1, min(resumes.get((index, form.id), 0) for form in _FORMS[index]))
+    def search(self, index: int, low: str) -> None:
+        """Try the forms of anchor *index* wherever that stands in *low*, the text in lower case."""
+        text, anchor = self._text, ANCHORS[index]
+        at = low.find(anchor)
+        matchers = _MATCHERS[index] or _matchers(index)
+        resume = [0] * len(matchers)
+        no_name = _NO_NAMES.get(anchor)
+        while at >= 0:
+            behind = at + len(anchor)
+            for number, (form, match, followers) in enumerate(matchers):
+                if at < resume[number] or (no_name is not None and low.startswith(no_name, behind)):
+                    continue
+                if followers and text[behind : behind + 1] not in followers and text[behind].isascii():
+                    continue
+                matched = match(text, at)
+                end = 0 if matched is None else self._take(form, at, matched)
+                if end:
+                    resume[number] = end
+                elif form.id == "jwt":
+                    resume[number] = self._runs.after(at)
+            at = low.find(anchor, max(at + 1, min(resume)))
 
-    def _further(self, first: Span) -> None:
-        """The rest of a list of tokens whose *first* was found."""
-        match = _NEXT.match(self._text, first.end)
+    def _take(self, form: Form, at: int, match: re.Match[str]) -> int:
+        """Where the token ends that *form* has found where its anchor is, if its validator agrees; else 0."""
+        text, name = self._text, form.id
+        start, end = match.span("t")
+        if text[end - 1] in _STOPS:  # the sentence's, not the token's
+            end = start + len(text[start:end].rstrip(_STOPS))
+        if name == "jwt" and text.count(".", start, end) == 1 and text.startswith(".", end):
+            end += 1  # but of an unsigned JWT the second dot is its own
+        if end - start < _LEAST:
+            return 0
+        held = NONE
+        if name in _NAMED:
+            held = _held(text, at, match)
+            if held == NONE:
+                return 0
+        known = self._ends.get(start, 0)
+        if known >= end:
+            end = known
+        else:
+            end = _whole(text, form, held, start, end)
+            if not end:
+                return 0
+        password = held == PASSWORD_LIKE or name in _OF_PEOPLE or "basic" in text[at:start].lower()
+        kind = PASSWORD if password else name
+        if end > known or password:
+            self._keep(Span(start - before(text, start, name), end, kind))
+        if held != NONE and not password:
+            self._further(end, kind)
+        return end
+
+    def _keep(self, span: Span) -> None:
+        self._ends[span.start] = span.end
+        self.found.append(span)
+
+    def _further(self, end: int, kind: str) -> None:
+        """The rest of a list of tokens whose first one ends at *end*."""
+        match = _NEXT.match(self._text, end)
         while match is not None and made_up(match["t"]):
-            self.found.append(Span(*match.span("t"), first.kind))
+            self._keep(Span(*match.span("t"), kind))
             match = _NEXT.match(self._text, match.end())
 
 
 _Matcher = tuple[Form, Callable[[str, int], re.Match[str] | None], str]
-_LENGTHS = [len(anchor) for anchor in ANCHORS]
 _MATCHERS: list[tuple[_Matcher, ...]] = [()] * len(ANCHORS)
 
 
@@ -118,32 +155,19 @@ class _Runs:
         return self._end
 
 
-def _exact(text: str, form: Form, at: int, match: re.Match[str]) -> Span | None:
-    """The exact stage: what *form* has found where its anchor is, if its validator agrees."""
-    start, end = match.span("t")
-    end -= len(text[start:end]) - len(text[start:end].rstrip(".,;:!?"))  # the sentence's, not the token's
-    if form.id == "jwt" and text.count(".", start, end) == 1 and text.startswith(".", end):
-        end += 1  # but of an unsigned JWT the second dot is its own
-    if end - start < _LEAST:
-        return None
-    named = form.id in _NAMED
-    held = _held(text, at, match) if named else NONE
-    if named and held == NONE:
-        return None
+def _whole(text: str, form: Form, held: int, start: int, end: int) -> int:
+    """Where the token ends that stands between *start* and *end*, or goes on beyond; 0 if it is none."""
     check = form.check
     if check == "keyed":
         check = "password" if held == PASSWORD_LIKE else "weak" if held == LONG_TOKEN else check
     if not CHECKS[check](text, start, end):
-        return None
-    if named or form.id in _OPEN:
+        return 0
+    if held != NONE or form.id in _OPEN:
         rest = _REST.match(text, end)
         if rest is not None:
             end += len(rest[0].rstrip(")]}.:,;|!?"))
     cut = _CUT.match(text, end)
-    if cut is not None:
-        end = cut.end()
-    password = held == PASSWORD_LIKE or form.id in _OF_PEOPLE or "basic" in text[at:start].lower()
-    return Span(start - before(text, start, form.id), end, PASSWORD if password else form.id)
+    return end if cut is None else cut.end()
 
 
 _COOKIE = re.compile(r"(?i:cookie)[\\\"']{0,4}\s?[:=,]\s?[\\\"']{0,4}(?P<pairs>[^\r\n\"'\\]{1,8192})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bearerwatch.context import live
-from bearerwatch.redact.gate import ENCODED, FORM, NOISE, PREFILTER, by_search, encoded, kinds_of
+from bearerwatch.redact.gate import ENCODED, NOISE, PREFILTER, by_search, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
 from bearerwatch.redact.views import noisy, undone, view_of, wrapped
@@ -39,10 +39,9 @@ def _meant(text: str, depth: int = _DEPTH) -> list[Span]:
 
 def _written(text: str, looks: list[int] | None, depth: int = _DEPTH) -> list[Span]:
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
-    spans: list[Span] = []
-    kinds = kinds_of(text) if looks is None or FORM in looks else b""
-    if kinds:
-        spans = by_search(text, kinds)
+    kinds = kinds_of(text)
+    forms = None if looks is None else [number for number in looks if number < ENCODED]
+    spans = [] if forms == [] else by_search(text, kinds, forms)
     if depth and (encoded(kinds) if looks is None else ENCODED in looks):
         for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
             hidden = _meant(inner, depth - 1)

@@ -135,7 +135,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     )._replace(followers=_GAPS),
     _form(
         "named",
-        "tok secret key pass jwt auth session sess sid cred assertion bearer pwd pw sig code pepper senha wachtwoord",
+        "tok secret key pass jwt auth sess sid cred assertion bearer pw sig code pepper senha wachtwoord",
         rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_VALUE}{{6,2048}}+)",
         "keyed",
         "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
