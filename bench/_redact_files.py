@@ -88,7 +88,7 @@ def patterns() -> list[str]:
     """Our forms as ripgrep takes them, which looks at one line at a time."""
     from bearerwatch.redact.coarse import expressions  # noqa: PLC0415
 
-    return [re.sub(r"\\r\?\\n", r"\\r", one).replace(r"\Z", r"\z") for one in expressions()]
+    return [re.sub(r"\\r\?\\n", r"\\r", one).replace(r"\Z", r"\z") for _, one in expressions()]
 
 
 class _Bench:
@@ -109,7 +109,7 @@ class _Bench:
         # Of bytes, one thread, and with all the memory for automata that it could want.
         plain = [rg, "--no-config", "--threads=1", "--no-unicode", "--text"]
         plain += ["--regex-size-limit=1G", "--dfa-size-limit=1G"]
-        self._rg = {}
+        self._rg: dict[str, list[str]] = {}
         for name, regexes in ((_SAME, patterns()), (_FEW, FEW)):
             listed = folder / f"{len(self._rg)}.patterns"
             listed.write_text("\n".join(regexes) + "\n", encoding="ascii")

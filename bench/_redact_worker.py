@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from bench._redact_made import leaked
 from bench._redact_records import KINDS, Record, records
@@ -29,23 +29,23 @@ _WARM_UP = 300
 class _Sides(NamedTuple):
     """The logger without redaction and the one with it, each with its handler; and what turns it on and off."""
 
-    bare: tuple[logging.Logger, logging.StreamHandler[io.TextIOBase]]
-    watched: tuple[logging.Logger, logging.StreamHandler[io.TextIOBase]]
+    bare: tuple[logging.Logger, logging.StreamHandler[TextIO]]
+    watched: tuple[logging.Logger, logging.StreamHandler[TextIO]]
     turn: Callable[[bool], None] = lambda _on: None
 
-    def side(self, watched: bool) -> tuple[logging.Logger, logging.StreamHandler[io.TextIOBase]]:
+    def side(self, watched: bool) -> tuple[logging.Logger, logging.StreamHandler[TextIO]]:
         self.turn(watched)
         return self.watched if watched else self.bare
 
 
 def _logger(
     name: str, formatter: type[logging.Formatter] = logging.Formatter
-) -> tuple[logging.Logger, logging.StreamHandler[io.TextIOBase]]:
+) -> tuple[logging.Logger, logging.StreamHandler[TextIO]]:
     """A logger as an application sets it up, but for what it writes to."""
     logger = logging.getLogger(name)
     logger.propagate = False
     logger.setLevel(logging.INFO)
-    handler = logging.StreamHandler(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+    handler: logging.StreamHandler[TextIO] = logging.StreamHandler(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
     handler.setFormatter(formatter(_LINE))
     logger.addHandler(handler)
     return logger, handler
@@ -181,8 +181,12 @@ def main(variant: str) -> None:
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         command, *numbers, kind, seed = line.split()
-        work = _time if command == "time" else _check
-        print(json.dumps(work(sides, *map(int, numbers), kind, int(seed))), file=answers, flush=True)
+        if command == "time":
+            chunks, size = map(int, numbers)
+            answer: object = _time(sides, chunks, size, kind, int(seed))
+        else:
+            answer = _check(sides, int(numbers[0]), kind, int(seed))
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
