@@ -129,14 +129,14 @@ class _Bench:
         rates = {tool: self._rate(median(one.cpu for one in taken)) for tool, taken in took.items()}
         for peer in PEERS:
             rates[peer] = self._peer(peer, "scan" if name == SCAN else "rewrite")
-        start = self._start()
+        spent, start = sorted(one.cpu for one in ours), self._start()
         how = (
             f"{self._log.bytes / 1e6:.0f} MB, {self._log.lines:,} lines, {len(self._log.leaks):,} of which leak, "
             f"in {'memory' if self._folder.is_relative_to(_SHARED) else 'the page cache'}; {rounds} rounds; ours "
-            f"{median(one.cpu for one in ours):.2f} s ({min(one.cpu for one in ours):.2f} to "
-            f"{max(one.cpu for one in ours):.2f} s; {median(one.wall for one in ours):.2f} s by the clock), "
-            f"{start:.2f} s of which it takes to start; {self._counted()}; redact-secret and logprivacy on the first "
-            f"{self._sample.stat().st_size / 1e6:.0f} MB"
+            f"{median(spent):.2f} s ({spent[0]:.2f} to {spent[-1]:.2f} s; {median(one.wall for one in ours):.2f} s by "
+            f"the clock), of which it takes {start:.2f} s to start: without that, "
+            f"{self._rate(max(median(spent) - start, 0.001)):,.0f} MB/s; {self._counted()}; redact-secret and "
+            f"logprivacy on the first {self._sample.stat().st_size / 1e6:.0f} MB"
         )
         mine = rates.pop(_OURS)
         limit = round(_LIMITS[name] * rates[_SAME], 1)
