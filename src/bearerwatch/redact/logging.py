@@ -45,6 +45,9 @@ __all__ = [
     "without_raw_exception",
 ]
 
+_WRITING = frozenset({"StreamHandler.emit", "FileHandler.emit", "BaseRotatingHandler.emit", "WatchedFileHandler.emit"})
+"""What the standard library's handlers write with, and nothing but what ``format`` makes."""
+_USUAL_LENGTH = len(logging.makeLogRecord({}).__dict__)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _MAX_CULPRITS = 10_000
 _culprits: Counter[tuple[str, str, int]] = Counter()
@@ -58,6 +61,8 @@ _originals: dict[str, Any] = {}
 _hooked: set[str] = set()
 _wrapped: list[tuple[type[logging.Handler], str, Any, Any]] = []
 """Methods of handlers' classes that stood in our way: class, name, theirs, ours."""
+_writers: dict[type[logging.Handler], bool] = {}
+"""Of each class of handlers whether it only writes."""
 _installed = False
 _lock = threading.Lock()
 
@@ -169,14 +174,22 @@ def _wrap_format(theirs: Any) -> Callable[..., Any]:
 
 
 def _handle(self: logging.Handler, record: logging.LogRecord) -> Any:
-    if not _installed:
+    if not _installed or _writes(self, record):
         return _originals["handle"](self, record)
     keeps = bool(_reporting and record.exc_info) and any(which(self) for which in _reporting)
     return _originals["handle"](self, _safe(record, keeps_exception=keeps))
 
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
-    return _safe_text(_originals["format"](self, record))
+    text = _originals["format"](self, record)
+    safe = _safe_text(text)
+    if safe is text or safe == text or not _writes(self, record):
+        return safe
+    if safe is PLACEHOLDER:
+        return _safe_text(_originals["format"](self, _safe(record)))
+    _count(record)
+    caught(record, {"msg": safe})
+    return safe
 
 
 def _safe_text(text: Any) -> Any:
@@ -187,6 +200,38 @@ def _safe_text(text: Any) -> Any:
     except Exception as error:  # noqa: BLE001 - host boundary: a log call never raises because of us
         _guard.swallowed("redaction of a log line", error)
         return PLACEHOLDER
+
+
+def _writes(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """Whether all that *handler* does with *record* is to write what :func:`_format` makes of it.
+
+    Then it is enough to redact that. An exception, a message that is no text and what is ``extra`` are looked at before
+    they are formatted, for they tell more then; and so is what a filter is shown.
+    """
+    only = _writers.get(type(handler))
+    if only is None:
+        only = _writers[type(handler)] = _only_writes(type(handler))
+    if not only or handler.filters or record.exc_info is not None:
+        return False
+    held = record.__dict__
+    return (
+        type(record.msg) is str
+        and record.exc_text is None
+        and record.stack_info is None
+        and len(held) <= _USUAL_LENGTH + ("message" in held) + ("asctime" in held)
+        and handler.__dict__.keys().isdisjoint(("emit", "format"))
+    )
+
+
+def _only_writes(kind: type[logging.Handler]) -> bool:
+    emit = getattr(kind.emit, "__qualname__", "")
+    return (
+        kind.emit.__module__ in ("logging", "logging.handlers")
+        and emit in _WRITING
+        and kind.format is _format
+        and kind.handle is _handle
+        and kind.filter is logging.Filterer.filter
+    )
 
 
 def _safe(record: logging.LogRecord, *, keeps_exception: bool = False) -> logging.LogRecord:
@@ -359,6 +404,8 @@ def _formatwarning(*args: Any, **kwargs: Any) -> str:
 
 def _handle_error(self: logging.Handler, record: logging.LogRecord) -> None:
     """``Handler.handleError``, whose traceback may quote what could not be logged."""
+    if _installed:
+        record = _safe(record)
     lead = f"--- Logging error ---\nin {record.pathname}:{record.lineno}\n"
     kind, error, trace = sys.exc_info()
     if not logging.raiseExceptions or not _print_redacted(kind, error, trace, lead):
