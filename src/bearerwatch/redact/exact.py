@@ -27,9 +27,11 @@ _OF_PEOPLE = frozenset({"foreign", "login", "sql", "user", "userinfo"})
 """Forms of what people choose."""
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _FORMS = tuple(tuple(form for form in FORMS if anchor in form.anchors) for anchor in ANCHORS)
+_ONE_LINE = _NAMED | {"authorization", "bearer", "scheme", "phrase", "foreign"}
+"""Forms that are words and what stands behind them."""
 _OPEN = frozenset({"authorization", "bearer", "scheme"})
 """Forms whose value may go on beyond token68."""
-_REST = re.compile(r"[^\s\"'`<>&;,%\\\[]{0,4096}+")
+_REST = re.compile(r"[^\s\"'`<>&;,%\\\[]*+")
 """What belongs to a secret once it is known to be one: whoever wrote it did not stop at token68."""
 _NEXT = re.compile(r"[\"'`]?\s?(?:,|;| and| to)\s{0,2}[\"'`]?(?P<t>[A-Za-z0-9._~+/-]{20,512}+={0,2}(?![=:]))")
 _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
@@ -84,7 +86,7 @@ class Candidates:
             end = start + len(text[start:end].rstrip(_STOPS))
         if name == "jwt" and text.count(".", start, end) == 1 and text.startswith(".", end):
             end += 1  # but of an unsigned JWT the second dot is its own
-        if end - start < _LEAST:
+        if end - start < _LEAST or (name in _ONE_LINE and _apart(text, at, start, end)):
             return 0
         held = NONE
         if name in _NAMED:
@@ -155,6 +157,22 @@ class _Runs:
         return self._end
 
 
+def _apart(text: str, at: int, start: int, end: int) -> bool:
+    """Whether what stands between *start* and *end* begins another line than the name at *at*, and says no more of it.
+
+    It goes on there if that line is indented (as YAML, XML and folded headers do, RFC 9112 §5.2), and has no name of
+    its own; if it is one string; or behind an empty line (multipart/form-data, RFC 7578 §4.2).
+    """
+    line = text.rfind("\n", at, start) + 1
+    if not line:
+        return False
+    if text[line] in " \t":
+        return text[end : end + 1] in (":", "=")
+    if text[line] in "\"'" and start == line + 1 and text[end + 1 : end + 2] in ("", "\n"):
+        return False  # as interpreters show what they were asked for
+    return not text.startswith(("\n", "\r\n"), max(line - 2, at)) or '"' not in text[at:line]
+
+
 def _whole(text: str, form: Form, held: int, start: int, end: int) -> int:
     """Where the token ends that stands between *start* and *end*, or goes on beyond; 0 if it is none."""
     check = form.check
@@ -211,6 +229,8 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
     begin = at - len(left)
     if text[match.end("n") : match.end("n") + 1] == ">" and text[begin - 1 : begin] == "/":
         return NONE  # the end of an element
+    if name == "password" and text[begin - 1 : begin] == "[" and text[match.end("n") : match.end("n") + 1] == "]":
+        return NONE  # a mark of ours
     if text.endswith(("://", "checksum/"), 0, begin):
         return NONE  # the user of a URL, whose password has a form of its own, and a digest
     if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":

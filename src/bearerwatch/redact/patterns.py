@@ -66,7 +66,7 @@ _SCHEME = (
     r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
 )
 _GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}"
-_ALREADY = r"(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9]))"
+_ALREADY = r"(?:[^\S\r\n]|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9]))"
 # A scheme and its first parameter, as Digest has them; a token may stand before such a thing as well
 _CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){_GAP}{_PARAMETER}"
 
@@ -113,7 +113,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
         "authorization",
         "authorization",
         rf"(?i:authorization)(?>{_NAMED})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{_OURS}(?!{_PARAMETER}|{_CHALLENGE})"
-        rf"(?P<t>{_NUMBERED}{_T68}++)(?!{_GAP}{_ALREADY})",
+        rf"(?P<t>{_NUMBERED}{_T68}++)(?!{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
     ),
@@ -198,7 +198,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "login",
         "·-p ·-a",
-        r" -[ap][ =]?[\"']?(?P<t>[^\s\"']{12,512}+)",
+        r" -[ap][ =]?[\"']?(?P<t>[^\s\"']{12,}+)",
         "login",
         "https://docs.docker.com/reference/cli/docker/login/",
     ),
@@ -220,7 +220,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "user",
         "·-u ·--user",
-        r" (?:-u|--user)[ =][\\\"']{0,2}[^\s:@\"'=/-][^\s:@\"'=/]{0,64}:(?P<t>[^\s\"']{4,512}+)",
+        rf" (?:-u|--user)[ =][\\\"']{{0,2}}[^\s:@\"'=/-][^\s:@\"'=/]{{0,64}}:{_OURS}(?P<t>[^\s\"']{{4,}}+)",
         "secret",
         "https://curl.se/docs/manpage.html#-u",
     ),

@@ -46,9 +46,10 @@ _RUN = r"[A-Za-z0-9._~+/-]"
 _PREFIX = r"(?:[0-9][0-9T:.,Z -]{17,30}[A-Z]{0,8}[ |\]-]{1,4}|\# |[ \t>|]{0,16})"
 # A string that goes on in the next line as another one; or a run that does, up to what is left of it in the last one.
 _WRAP = re.compile(
-    r"(?P<join>[\"'][ \t]?\+?[ \t]?\r?\n[ \t]{0,40}[\"'])"
+    r"(?P<join>[\"'][ \t]?(?:\+[ \t]?\r?\n[ \t]{0,40}|\r?\n[ \t]{1,40})[\"'])"
     rf"|(?P<head>{_RUN}{{8,}}+)(?P<wrap>[=\\]?\r?\n{_PREFIX})"
     rf"(?=(?P<tail>{_RUN}{{8,}})|{_RUN}{{1,7}}={{0,2}}[\"'\]}})>;,]{{0,8}}\s*(?:\Z|\r?\n))"
+    rf"|{_RUN}{{8,}}+"  # that is not wrapped: or it would be looked at anew from each of its characters
 )
 
 
@@ -127,6 +128,8 @@ def _wraps(text: str) -> Iterator[tuple[int, int, str]]:
     for match in _WRAP.finditer(text):
         if match["join"] is not None:
             yield *match.span("join"), ""
+            continue
+        if match["wrap"] is None:
             continue
         head, tail = match["head"], match["tail"]
         if tail is None:
