@@ -182,7 +182,7 @@ class Mixer:
 
     def unit(self) -> str:
         """A few characters that, said over and over, may cost much."""
-        return (self.junk(12) or "a") if self.rng.random() < 0.5 else self._piece()[: self.rng.randrange(1, 40)]
+        return (self.junk(12) if self.rng.random() < 0.5 else self._piece()[: self.rng.randrange(1, 40)]) or "a"
 
     def _piece(self) -> str:
         rng = self.rng
