@@ -42,7 +42,7 @@ _WRAPPINGS: tuple[Callable[[str], str], ...] = (
     lambda text: base64.b64encode(text.encode("utf-8", "surrogatepass")).decode(),
     lambda text: text.encode("utf-8", "surrogatepass").hex(),
     html.escape,
-    *(lambda text, encode=encode: encode(text.encode("ascii", "replace").decode()) for encode in ENCODINGS.values()),  # type: ignore[misc]
+    *(lambda text, encode=encode: encode(text.encode("ascii", "replace").decode()) for encode in ENCODINGS.values()),
 )
 # Surroundings that leave the form whole: what stands in them is what was written, on a line of its own or in a value.
 _FRAMES: tuple[Callable[[str], str], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -138,7 +138,7 @@ def in_place(turn: Round, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("check", "few"), [(stream, 60), (alike, 40), (redact, 30), (in_place, 30)])
-def test_a_few(check, few, tmp_path: Path) -> None:
+def test_a_few(check: Callable[..., None], few: int, tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     rounds(partial(check, folder=tmp_path / "logs"), few=few)
 
@@ -146,6 +146,6 @@ def test_a_few(check, few, tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS + 300)
 @pytest.mark.parametrize("checks", [(stream, alike), (redact,), (in_place,)], ids=["stream", "redact", "in-place"])
-def test_for_long(checks, tmp_path: Path) -> None:
+def test_for_long(checks: Sequence[Callable[..., None]], tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     rounds(*(partial(check, folder=tmp_path / "logs") for check in checks))

@@ -6,6 +6,8 @@ with other lines before and behind it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from bearerwatch import redact_text
@@ -54,12 +56,12 @@ def long(turn: Round) -> None:
 
 
 @pytest.mark.parametrize(("check", "few"), [(text, 400), (alike, 1000), (long, 12)])
-def test_a_few(check, few) -> None:
+def test_a_few(check: Callable[[Round], None], few: int) -> None:
     rounds(check, few=few)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS + 300)
 @pytest.mark.parametrize("checks", [(text, alike), (long,)], ids=["text", "long"])
-def test_for_long(checks) -> None:
+def test_for_long(checks: Sequence[Callable[[Round], None]]) -> None:
     rounds(*checks)
