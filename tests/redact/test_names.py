@@ -91,7 +91,6 @@ HARMLESS = [
     "tokenName",
     "secret_name",
     "secretName",
-    "secret_id",
     "key_id",
     "keyId",
     "public_key",

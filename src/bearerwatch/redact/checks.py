@@ -20,6 +20,7 @@ _BREAKS = re.compile(r"[_./-]")
 _WORDS = re.compile(r"[a-z]{3,}(?:-[a-z]{3,}){3,7}\Z")
 _PHRASE = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+\Z")
 _TWO_WORDS = 10
+_FEWEST = 4
 _EXAMPLES = frozenset({"pass", "passwd", "password", "pwd", "secret", "token"})
 _STATES = re.compile(
     "allow|auth|blank|cannot|change|check|confirm|correct(?:ly|$)|creat|default|delet|denied|disabl|empty|enabl|encrypt|"
@@ -29,6 +30,15 @@ _STATES = re.compile(
     "success|support|text|token|unchang|undefin|unknown|unset|updat|user|valid|verif|widget|wrong"
 )
 """In what stands behind ``password=`` and is no password, but said of one or a part of a program."""
+_NUMBERED = re.compile(r"(?:[A-Z][a-z]+[_.@#-]?[0-9]{2,}|[a-z]{3,}[_@#-]?[0-9]{3,})[!?.$#]{0,3}\Z")
+_PROSE = re.compile(r" [a-z]+(?:[ .,;!?]|\Z)")
+_TEMPLATE = re.compile(
+    r"<.*>?\Z|\{.*\}\Z|\[.*\]\Z|\(.*\)\Z|%.*%\Z|.*(?:\$\{|\{\{|#\{|%\(|%[sdrv]\Z)|[A-Za-z_][\w.]*[(\[{].*[)\]}]\Z|[A-Za-z]:[\\/]"
+)
+"""What a program or somebody else is to put a value in place of; and the call of a function."""
+_MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
+_ODD = re.compile(r"(?!(?<=[0-9])\|)[^A-Za-z0-9._~+/=:!$#*@^?-]")
+"""What few secrets have in them; rows' numbers do end in ``|``."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _ODD_WORD = re.compile(r"[A-Za-z][0-9]+|[0-9][A-Za-z]")
 _BACK = {"azure": 3, "paseto": 2, "stripe": 1}
@@ -60,6 +70,8 @@ def _weak(text: str, start: int, end: int) -> bool:
 def _keyed(text: str, start: int, end: int) -> bool:
     """After ``token=`` and the like: no word, no number, no path, no call."""
     value = text[start:end]
+    if _ODD.search(value):
+        return text[start - 1 : start] in ("'", '"', "`") and _odd_token(value)
     if not telling(value) or text.startswith("(", end) or (value.startswith("%") and len(value) < _LONG):
         return False
     if "://" in value:
@@ -72,6 +84,10 @@ def _keyed(text: str, start: int, end: int) -> bool:
 def _password(text: str, start: int, end: int) -> bool:
     """After ``password=``: people choose words with something added; words alone, and paths, are the program's."""
     value = text[start:end]
+    if _ODD.search(value):
+        return _odd(value)
+    if _NUMBERED.match(value):
+        return True
     if (
         text.startswith("(", end)
         or len(set(value)) <= 2
@@ -79,6 +95,8 @@ def _password(text: str, start: int, end: int) -> bool:
         or parameter(value)
         or value.startswith(("$", "%(", "/", "./", "~/", "!", "*", "@"))
     ):
+        return False
+    if value.isalpha() and value.islower() and text[start - 1 : start] == " " and _PROSE.match(text, end):
         return False
     if made_up(value):
         return True
@@ -97,6 +115,30 @@ def _password(text: str, start: int, end: int) -> bool:
     )
 
 
+def _chosen(text: str, start: int, end: int) -> bool:
+    """After ``password`` and a space: what no word, name or version is."""
+    value = text[start:end]
+    if value.startswith(("$", "{", "[", "(", "%", "-", "*")) or _TEMPLATE.match(value) or "***" in value:
+        return False
+    usual = _ODD.sub("", value)
+    return _MIXED.match(usual) is not None and (made_up(usual) or _NUMBERED.match(value) is not None)
+
+
+def _odd(value: str) -> bool:
+    """Within quotes: a password with characters that others do not have, and no template, call, list or sentence."""
+    if _TEMPLATE.match(value) or "***" in value:
+        return False
+    usual = _ODD.sub("", value)
+    if len(usual) < _FEWEST or parameter(value):
+        return False
+    return made_up(usual) or (any(map(str.isdigit, usual)) and any(map(str.isalpha, usual)))
+
+
+def _odd_token(value: str) -> bool:
+    """Within quotes: a token with characters that others do not have."""
+    return not _TEMPLATE.match(value) and any(len(part) >= _LONG // 2 and made_up(part) for part in _ODD.split(value))
+
+
 def _credential(text: str, start: int, end: int) -> bool:
     """After ``Authorization:`` everything that is not plain prose."""
     return end - start >= 4 and made_up(text[start:end]) and not text.startswith("(", end)
@@ -105,7 +147,7 @@ def _credential(text: str, start: int, end: int) -> bool:
 def _secret(text: str, start: int, end: int) -> bool:
     """In a URL or after ``-u``: whatever it is, but a variable or what a manual has there."""
     value = text[start:end]
-    return len(set(value)) > 2 and value[0] not in "${<%" and value.lower() not in _EXAMPLES
+    return len(set(value)) > 2 and value[0] not in "${<%" and "://" not in value and value.lower() not in _EXAMPLES
 
 
 def _login(text: str, start: int, end: int) -> bool:
@@ -159,6 +201,7 @@ CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "compact": _compact,
     "azure": lambda text, start, end: text[max(start - 3, 0) : start].isalnum() and _begins(text, start - 3, end),
     "begins": _begins,
+    "chosen": _chosen,
     "credential": _credential,
     "jose": _jose,
     "keyed": _keyed,

@@ -23,7 +23,7 @@ _SIGNS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _FEW = 2
 # Python's \s in ASCII; what is not space to Hyperscan is more than what is none to Python.
 _SPACE, _NO_SPACE_BUT = r"\x09-\x0d\x1c-\x20", r" \t\n\f\r"
-_CHOSEN = ("masterauth", "pass", "pw", "senha", "wachtwoord")
+_CHOSEN = ("kennwort", "masterauth", "pass", "psk", "pw", "senha", "wachtwoord")
 """Of the names of secrets those of passwords, which may be words alone."""
 _TELLING, _TELLING_LENGTH = "A-Z0-9", 16
 """What shows within so many characters that a value is no word: see :func:`bearerwatch.redact.checks.telling`."""
@@ -37,12 +37,15 @@ def expressions() -> list[tuple[int, str]]:
 
 
 def _of(form: Form) -> Iterator[str]:
+    anchors = "|".join(form.anchors)
     if form.id == "named":
         # Its pattern begins at an anchor, and takes it for a part of the name.
-        yield wider(f"(?i:{'|'.join(_CHOSEN)}){form.regex}")
-        yield _told(wider(f"(?i:{'|'.join(form.anchors)}){form.regex}"))
+        plain, quoted = form.wider
+        yield wider(f"(?i:{'|'.join(_CHOSEN)}){plain}")
+        yield _told(wider(f"(?i:{anchors}){plain}"))
+        yield wider(f"(?i:{anchors}){quoted}")
     elif form.id == "near":
-        yield wider(f"(?i:{'|'.join(form.anchors)}){form.regex}")
+        yield wider(f"(?i:{anchors}){form.regex}")
     elif form.id == "bearer":
         yield _told(wider(form.regex))
     else:

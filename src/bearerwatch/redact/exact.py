@@ -12,6 +12,7 @@ from collections.abc import Callable
 from bearerwatch.redact.checks import CHECKS, before
 from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.madeup import made_up
+from bearerwatch.redact.named import LOOSE
 from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE, secret_name
 from bearerwatch.redact.patterns import FORMS, Form
 from bearerwatch.redact.spans import Span
@@ -23,7 +24,7 @@ ANCHORS: tuple[str, ...] = tuple(dict.fromkeys(anchor for form in FORMS for anch
 
 _NAMED = frozenset({"named", "near", "option"})
 """Forms that begin with a name, which has to be that of a secret."""
-_OF_PEOPLE = frozenset({"foreign", "login", "sql", "user", "userinfo"})
+_OF_PEOPLE = frozenset({"chosen", "foreign", "login", "sql", "user", "userinfo"})
 """Forms of what people choose."""
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _FORMS = tuple(tuple(form for form in FORMS if anchor in form.anchors) for anchor in ANCHORS)
@@ -33,11 +34,18 @@ _OPEN = frozenset({"authorization", "bearer", "scheme"})
 """Forms whose value may go on beyond token68."""
 _REST = re.compile(r"[^\s\"'`<>&;,%\\\[]*+")
 """What belongs to a secret once it is known to be one: whoever wrote it did not stop at token68."""
+_CHOSEN_REST = re.compile(rf"{LOOSE}*+")
+"""The same of what people choose, which may have any characters in it, but is not the next field."""
+_CLOSED = {quote: re.compile(rf"[^\s\\{quote}]{{0,256}}(?={quote})") for quote in "\"'`"}
+"""The rest of a value that is quoted."""
+_CHANGED = re.compile(r"[\"'`]\s?(?:->|=>|\u2192)\s?[\"'`](?P<t>[^\s\"'`\[<{(]{4,512})(?=[\"'`])")
 _NEXT = re.compile(r"[\"'`]?\s?(?:,|;| and| to)\s{0,2}[\"'`]?(?P<t>[A-Za-z0-9._~+/-]{20,512}+={0,2}(?![=:]))")
 _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
+_SIGNED = ("AccessKeyId=", "GoogleAccessId=", "Key-Pair-Id=", "SignedHeaders=")
+"""What is in a URL that is signed: whoever has it may open it."""
 _STOPS = ".,;:!?"
 _NO_NAMES = {"auth": ("oriz", "entic")}
 """How an anchor goes on where it is no part of a secret's name, though it often stands there."""
@@ -104,7 +112,7 @@ class Candidates:
         kind = PASSWORD if password else name
         if end > known or password:
             self._keep(Span(start - before(text, start, name), end, kind))
-        if held != NONE and not password:
+        if held != NONE:
             self._further(end, kind)
         return end
 
@@ -113,8 +121,11 @@ class Candidates:
         self.found.append(span)
 
     def _further(self, end: int, kind: str) -> None:
-        """The rest of a list of tokens whose first one ends at *end*."""
-        match = _NEXT.match(self._text, end)
+        """What stands behind a secret that ends at *end*: what it has become, or the rest of a list."""
+        match = _CHANGED.match(self._text, end)
+        if match is not None:
+            self._keep(Span(*match.span("t"), kind))
+        match = None if kind == PASSWORD else _NEXT.match(self._text, end)
         while match is not None and made_up(match["t"]):
             self._keep(Span(*match.span("t"), kind))
             match = _NEXT.match(self._text, match.end())
@@ -175,15 +186,21 @@ def _apart(text: str, at: int, start: int, end: int) -> bool:
 
 def _whole(text: str, form: Form, held: int, start: int, end: int) -> int:
     """Where the token ends that stands between *start* and *end*, or goes on beyond; 0 if it is none."""
+    quote = text[start - 1 : start]
+    closed = _CLOSED[quote].match(text, end) if held != NONE and quote and quote in "\"'`" else None
+    if closed is not None:
+        end = closed.end()
     check = form.check
     if check == "keyed":
-        check = "password" if held == PASSWORD_LIKE else "weak" if held == LONG_TOKEN else check
+        check = "weak" if held == LONG_TOKEN else check
+        if held == PASSWORD_LIKE:
+            said = form.id == "named" and quote == " " and text[start - 2 : start - 1].isalpha()
+            check = "chosen" if said else "password"
     if not CHECKS[check](text, start, end):
         return 0
-    if held != NONE or form.id in _OPEN:
-        rest = _REST.match(text, end)
-        if rest is not None:
-            end += len(rest[0].rstrip(")]}.:,;|!?"))
+    if closed is None and (held != NONE or form.id in _OPEN):
+        rest = (_CHOSEN_REST if held == PASSWORD_LIKE else _REST).match(text, end)
+        end += 0 if rest is None else len(rest[0].rstrip(")]}.:,;|!?"))
     cut = _CUT.match(text, end)
     return end if cut is None else cut.end()
 
@@ -223,26 +240,32 @@ BESIDES: tuple[tuple[str, Callable[[str], list[Span]], str], ...] = (
 
 def _held(text: str, at: int, match: re.Match[str]) -> int:
     """What the field is for whose name has an anchor at *at*."""
-    leading = None if text.startswith(" --", at) else _NAME.match(text[max(at - 40, 0) : at][::-1])
+    leading = None if text.startswith("--", at) else _NAME.match(text[max(at - 40, 0) : at][::-1])
     left = leading[0][::-1] if leading else ""
     name = left + match["n"]
     begin = at - len(left)
     if text[match.end("n") : match.end("n") + 1] == ">" and text[begin - 1 : begin] == "/":
         return NONE  # the end of an element
-    if name == "password" and text[begin - 1 : begin] == "[" and text[match.end("n") : match.end("n") + 1] == "]":
-        return NONE  # a mark of ours
+    if (
+        name == "password"
+        and text.startswith("[password]", begin - 1)
+        and not text.startswith(" =>", at + len("password]"))
+    ):
+        return NONE  # a mark of ours, unless it is as PHP prints arrays
     if text.endswith(("://", "checksum/"), 0, begin):
         return NONE  # the user of a URL, whose password has a form of its own, and a digest
     if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":
         return NONE  # one of many fields between colons
     if name in ("key", "code") and text[begin - 1 : begin] in ("?", "&"):
         return LONG_TOKEN
+    if name == "key" and text[max(begin - 20, 0) : begin].lower().rstrip("\\\"': =").endswith("authorization"):
+        return LONG_TOKEN
     if name.lower() == "key" and text[max(begin - 7, 0) : begin].lower().endswith(
         ("api ", "access ", "secret ", "unseal ")
     ):
         return TOKEN_LIKE
     if name.lower() == "signature":  # of a URL that whoever has it may open
-        return TOKEN_LIKE if "Key-Pair-Id=" in text or "SignedHeaders=" in text else NONE
+        return TOKEN_LIKE if any(beside in text for beside in _SIGNED) else NONE
     if name.lower() == "code":
         return TOKEN_LIKE if "grant_type" in text or "state=" in text else NONE
     return secret_name(name)

@@ -35,9 +35,10 @@ _TOKENS = _words(
     "sessiontoken token tokens accesskey accesstoken refreshtoken idtoken apitoken privatekey secretkey csrftoken "
     "pepper tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
 )
-_WEAK = _words("auth bearer cred creds sess session sid tokens secrets")
+_WEAK = _words("auth bearer cred creds sess session sid ticket tokens secrets")
 _PASSWORDS = _words(
-    "senha wachtwoord passe pass passcode passphrase passwd password passwords passwort pw pwd userpass dbpass"
+    "kennwort psk senha wachtwoord "
+    "passe pass passcode passphrase passwd password passwords passwort pw pwd userpass dbpass"
 )
 _ENDINGS = ("token", "secret", "apikey", "sessionid", "privatekey", "secretkey", "accesskey", "jwt")
 _PASSWORD_ENDINGS = (
@@ -89,6 +90,8 @@ def secret_name(name: str) -> int:
         return TOKEN_LIKE
     if last in ("key", "keys") and before in _KEYS:
         return TOKEN_LIKE if before in ("api", "access") else LONG_TOKEN
+    if last == "id" and before == "secret":
+        return LONG_TOKEN  # of Vault and Consul; with others it is a number or a path
     if (
         (last == "id" and before in _IDS)
         or (last == "verifier" and before == "code")

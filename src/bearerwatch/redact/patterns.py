@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
+from bearerwatch.redact.named import GAP, NAMED, NUMBERED, OURS, PARAMETER, PLAIN, QUOTED, UNQUOTED, VALUE
 from bearerwatch.redact.providers import PROVIDERS
 
 __all__ = ["FORMS", "LONG", "Form"]
@@ -25,50 +26,15 @@ LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors
 
 # token68 (RFC 9110 §11.2)
 _T68 = r"[A-Za-z0-9._~+/=-]"
-_OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[password\])"
-# A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
-_PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
-# Between a name and its value as well: XML's tag, YAML's blocks, pairs in a tuple, HAR's objects, form-data's parts.
-_QUOTE = r"[\\]{0,6}[\"'`]"
-_PREFIX = r"(?:[bruBRUN]{1,2}(?=[\\\"']))?"
-_NAMED = (
-    r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?(?:"
-    r"[\\]{0,6}(?:[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|\||\u2192)"
-    r"|[\"'`*_\])]{0,3}>)\s{0,24}"
-    r"(?:[|>][+-]?\s{1,20}|<!\[CDATA\[)?"
-    r"(?!\[(?:token |password\]))"
-    r"(?:[A-Za-z_.]{1,30}\(\[?(?=[bru]?[\\]{0,6}[\"'])|string\([0-9]{1,6}\)\s|\(\*?[a-z]{1,12}\)\(?)?"
-    rf"[\[({{<]{{0,2}}\s{{0,2}}[\\]{{0,6}}{_PREFIX}[\\]{{0,6}}[\"'`]{{0,3}}(?:\*{{1,2}}\s[\"'`]?)?\s?"
-    rf"|{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}"  # a pair of strings
-    # {"name": …, "value": …}
-    rf"|{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?i:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}?"
-    rf"|{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?value{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}"
-    r"|(?:\s[A-Za-z:]{1,30}=[\"'][^\"'<>]{0,100}[\"']){1,4}\s?>(?:<!\[CDATA\[)?"  # attributes of an element
-    r"|\s{1,4}[\"'`](?![a-z0-9]+(?:-[a-z0-9]+){1,8}[\"'`])(?=[^\"'`\s]{16,200}[\"'`])"
-    r"|\s(?i:for)\s[^\s=]{1,80}\s=\s[\"']"
-    r"|\";s:[0-9]{1,5}:\""  # as PHP serializes
-    r"|(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])"
-    r"|\s{1,4}(?:is|was|are|(?:changed\s)?from)\s{1,4}[\"'`]?(?=[^\"'`\s]{16})"
-    r"|\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})"
-    r"|\(\s?[bru]?[\"'](?=[^\"'\s]{16})"  # the argument of a call
-    r"|\s?:\s?[A-Za-z][A-Za-z\[\]|. ]{0,30}=\s?[\"']"  # with its type
-    r"|\s?=\s?[\"'][^\"']{0,40}[\"']\s->\s[\"']"  # before and after
-    r"|=%[a-z][\"']?\s?%\s?\(?[bru]?[\"']"
-    r"|[^\"\s]{0,40}\"(?:\s\"[^\"\s]{1,12}\"){0,2}\s\"(?=[^\"\s]{16})"  # Redis' MONITOR
-    r"|[\"'](?:;[^\r\n]{0,100})?\r?\n(?:[A-Za-z-]{1,40}:[^\r\n]{0,200}\r?\n){0,4}\r?\n"
-    r")"
-)
-_VALUE = r"[A-Za-z0-9._~+/=:!$#*@^?-]"
-_NUMBERED = r"(?:[0-9]{1,20}\||s:|s%3[Aa])?"
-"""What the tokens of some frameworks begin with: the number of their row, or that they are signed."""
+_TOKEN68 = r"[A-Za-z0-9._~+/-]"
 # A word before the credential is a scheme only if it is known, or letters alone: else it is a piece of it
 _SCHEME = (
     r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
 )
-_GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}"
+_NAME = rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){NAMED}(?:(?i:bearer|token|jwt|dpop){GAP})?{OURS}(?!{PARAMETER})"
 _ALREADY = r"(?:[^\S\r\n]|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9]))"
 # A scheme and its first parameter, as Digest has them; a token may stand before such a thing as well
-_CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){_GAP}{_PARAMETER}"
+_CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){GAP}{PARAMETER}"
 
 
 class Form(NamedTuple):
@@ -82,6 +48,8 @@ class Form(NamedTuple):
     source: str
     followers: str = ""
     """Of ASCII, what can follow its anchors at once; anything if it is empty."""
+    wider: tuple[str, ...] = ()
+    """Instead of *regex*, for a gate: what together matches wherever that does."""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -112,47 +80,60 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "authorization",
         "authorization",
-        rf"(?i:authorization)(?>{_NAMED})(?:{_SCHEME}{_GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{_OURS}(?!{_PARAMETER}|{_CHALLENGE})"
-        rf"(?P<t>{_NUMBERED}{_T68}++)(?!{_ALREADY})",
+        rf"(?i:authorization)(?>{NAMED})(?:{_SCHEME}{GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{OURS}(?!{PARAMETER}|{_CHALLENGE})"
+        rf"(?P<t>{NUMBERED}{_T68}++)(?!{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
     ),
     _form(
         "bearer",
         "bearer dpop",
-        rf"(?i:bearer|dpop)(?:{_GAP}(?:-a )?"
-        rf"|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}(?={_T68}{{16}}))"
-        rf"{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_T68}{{6,}}+)",
+        rf"(?i:bearer|dpop)(?:{GAP}(?:-a )?"
+        rf"|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}(?={_T68}{{16}})"
+        rf"|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`])"
+        rf"{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+={{0,4}})",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",
     )._replace(followers=_GAPS + "\"'=:,"),
     _form(
         "scheme",
         "token jwt basic",
-        rf"(?i:token|jwt|basic){_GAP}{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_T68}{{16,}}+)",
+        rf"(?i:token|jwt|basic){GAP}{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{16,}}+={{0,4}})",
         "weak",
         "RFC 7617; schemes of Django REST framework",
     )._replace(followers=_GAPS),
     _form(
         "named",
-        "tok secret key pass jwt auth sess sid cred assertion bearer pw sig code pepper senha wachtwoord",
-        rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){_NAMED}(?:(?i:bearer|token|jwt|dpop){_GAP})?{_OURS}(?!{_PARAMETER})(?P<t>{_NUMBERED}{_VALUE}{{6,2048}}+)",
+        "tok secret key pass jwt jwe jws auth sess sid cred assertion bearer pw sig code pepper psk ticket "
+        "senha wachtwoord kennwort",
+        rf"{_NAME}(?P<t>{PLAIN}|{QUOTED}|{UNQUOTED})",
         "keyed",
         "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
-    ),
+    )._replace(wider=(rf"{_NAME}(?P<t>{PLAIN})", rf"{_NAME}(?P<t>{QUOTED}|{UNQUOTED})")),
     _form(
         "near",
-        "tok secret key pass pw auth",
-        r"(?P<n>[A-Za-z0-9_-]{0,40}+)(?:[\"']?\s{1,3}(?:(?i:is|plain|login)\s)?|\s[^\r\n:=\"']{0,80}:\s{1,2})[\"'`]?"
-        rf"{_OURS}(?P<t>[A-Za-z0-9+/]{{12,128}}+={{0,2}})(?![A-Za-z0-9_@:.(-])",
+        "tok secret key pass pw auth sess",
+        r"(?P<n>[A-Za-z0-9_-]{0,40}+)"
+        r"(?:[\"']?\s{1,3}(?:(?i:is|plain|login)\s)?|\s[^\r\n:=\"']{0,80}:\s{1,2}|[(<{\[])[\"'`]?"
+        rf"{OURS}(?P<t>[A-Za-z0-9+][A-Za-z0-9+/]{{11,127}}+={{0,2}})(?![A-Za-z0-9_@:.(-])",
         "compact",
         "as people and protocols write it: a password is generated for root: …, PASS …, requirepass …",
     ),
     _form(
+        "chosen",
+        "passwor passwd passphrase passcode",
+        r"(?i:password|passwort|passwd|passphrase|passcode)\s(?P<t>[^\s\"'`<>/=:,;]{8,64}+)(?=[\s.,;]|\Z)",
+        "chosen",
+        "as people write it: with password …",
+    ),
+    _form(
         "foreign",
-        "contraseña пароль 密码 密碼 パスワード hasło 令牌 トークン 비밀번호 토큰 lösenord",
-        r"(?:(?i:contraseña|пароль|hasło|lösenord)|密码|密碼|パスワード|令牌|トークン|비밀번호|토큰)[\"'`]?\s?"
-        rf"(?:[:=\uff1a]|[「『«]|(?<=\s))\s?[\"'`「『«]?\s?{_OURS}(?P<t>{_VALUE}{{6,2048}}+)",
+        "contraseña contrasena парол 密码 密碼 パスワード hasł heslo parola salasana 令牌 トークン 비밀번호 토큰 "
+        "lösenord şifre κωδικ סיסמ कूटशब्द รหัสผ่าน jelszó adgangskode kodeord",
+        r"(?:(?i:contrase(?:ñ|n)a|парол\w{0,3}|hasł\w|heslo|parola|salasana|lösenord|şifre|jelszó|adgangskode|kodeord"
+        r"|κωδικ\w{1,4}|סיסמ\w{1,2})|密码|密碼|パスワード|令牌|トークン|비밀번호|토큰|कूटशब्द|รหัสผ่าน)[\"'`]?\s?"
+        r"(?:[:=\uff1a]|[「『«]|(?<=\s)(?:(?i:es|è|é|это|jest|är|er|to|:)\s)?)\s?[\"'`「『«]?\s?"
+        rf"{OURS}(?P<t>{VALUE}{{6,2048}}+|{UNQUOTED})",
         "password",
         "names of secrets where people write another language",
     ),
@@ -165,10 +146,12 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "phrase",
-        "key token secret",
-        r"(?i:(?:(?<=api )|(?<=access )|(?<=secret )|(?<=signing )|(?<=encryption )|(?<=private )|(?<=token ))key"
+        "key token secret session·id recovery·code",
+        r"(?i:session id|recovery code"
+        r"|(?:(?<=api )|(?<=access )|(?<=secret )|(?<=signing )|(?<=encryption )|(?<=private )|(?<=token )"
+        r"|(?<=license ))key"
         r"|(?<=client )secret|(?:(?<=access )|(?<=refresh )|(?<=auth ))token)"
-        rf"(?:\s?[:=]\s?|\s(?:is\s)?)[\"'`]?{_OURS}(?P<t>{_T68}{{20,}}+)",
+        rf"(?:\s?[:=]\s?|\s(?:is\s)?)[\"'`]?{OURS}(?P<t>{_T68}{{16,}}+)",
         "weak",
         "as people write it",
     ),
@@ -204,9 +187,9 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "option",
-        "·--",
-        rf" --(?P<n>[A-Za-z0-9-]{{2,40}}+)(?:[ =]| <<< )"
-        rf"[\\\"']{{0,2}}{_OURS}(?!{_PARAMETER})(?P<t>{_VALUE}{{6,2048}}+)",
+        "--",
+        rf"(?<![A-Za-z0-9-])--(?P<n>[A-Za-z0-9-]{{2,40}}+)(?:[ =]| <<< )"
+        rf"[\\\"']{{0,2}}{OURS}(?!{PARAMETER})(?P<t>{VALUE}{{6,2048}}+)",
         "keyed",
         "options of commands, by what they are called",
     ),
@@ -220,14 +203,15 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "user",
         "·-u ·--user",
-        rf" (?:-u|--user)[ =][\\\"']{{0,2}}[^\s:@\"'=/-][^\s:@\"'=/]{{0,64}}:{_OURS}(?P<t>[^\s\"']{{4,}}+)",
+        rf" (?:-u|--user)[ =][\\\"']{{0,2}}[^\s:@\"'=/-][^\s:@\"'=/]{{0,64}}:(?!//){OURS}(?P<t>[^\s\"']{{4,}}+)",
         "secret",
         "https://curl.se/docs/manpage.html#-u",
     ),
     _form(
         "pem",
-        "private key-----",
-        r"(?i:private key(?: block)?)-----(?!\s*\[token )(?P<t>(?:[^-]|-(?!----)){40,16384}+)(?:-----END|\Z)",
+        "private·key static·key",
+        r"(?i:private key(?: block)?|static key v1)-----(?!\s*\[token )"
+        r"(?P<t>(?:[^-]|-(?!----)){40,16384}+)(?:-----END|\Z)",
         "always",
         "RFC 7468 §10 and §11",
     ),

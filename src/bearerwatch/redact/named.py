@@ -1,0 +1,89 @@
+"""What may stand between the name of a secret and its value, and what such a value is made of: data, piece by piece.
+
+Programs, people and protocols join the two in some twenty ways. Each is one entry with an example; a value is judged
+afterwards, by what its name says.
+"""
+
+from __future__ import annotations
+
+__all__ = ["GAP", "LOOSE", "NAMED", "NUMBERED", "OURS", "PARAMETER", "PLAIN", "QUOTED", "UNQUOTED", "VALUE"]
+
+OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[password\])"
+"""Not a mark of ours."""
+# A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
+PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
+GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}"
+"""Between a scheme and its credential."""
+
+_QUOTE = r"[\\]{0,6}[\"'`]"
+_PREFIX = r"(?:[bruBRUN]{1,2}(?=[\\\"']))?"
+_STRING = rf"\s?{_PREFIX}{_QUOTE}"
+_PLAIN_BETWEEN = (
+    r"[\\]{0,6}(?:[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|[|\u2502\u2503]|\u2192)"
+    r"|[\"'`*_\])]{0,3}>)\s{0,24}"
+    r"(?:[|>][+-]?\s{1,20}|<!\[CDATA\[)?"
+    r"(?!\[(?:token |password\]))"
+    r"(?:[A-Za-z_.]{1,30}\(\[?(?=[bru]?[\\]{0,6}[\"'])|string\([0-9]{1,6}\)\s|\(\*?[a-z]{1,12}\)\(?)?"
+    rf"[\[({{<]{{0,2}}\s{{0,2}}[\\]{{0,6}}{_PREFIX}[\\]{{0,6}}[\"'`]{{0,3}}(?:\*{{1,2}}\s[\"'`]?)?\s?"
+)
+_VERBS = (
+    r"(?:is|was|are|to|with|as|est|es|ist|lautet|(?:is\s|was\s)?(?:re)?(?:set|changed)\s(?:from|to)|changed\sfrom"
+    r"|(?:for|of)\s[^\s:]{1,60}\s(?:is|was|to|=|set\sto))"
+)
+BETWEEN: tuple[tuple[str, str], ...] = (
+    (r"\s?:\s?[A-Za-z][A-Za-z\[\]|. ]{0,30}=\s?[\"'`]", "let apiKey: string = '…'"),
+    (
+        rf"{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?value{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}",
+        "token: {value: '…'}",
+    ),
+    (rf"[({{]\s?(?:value|data)\s?=\s?{_QUOTE}?", "Token(value='…')"),
+    (_PLAIN_BETWEEN, 'token=…, "token": "…", <token>…'),
+    (rf"{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}", "('token', '…')"),
+    (rf"{_QUOTE}>>,\s{{0,4}}<<{_QUOTE}|,\s?\"(?=[^\"\s]{{6,200}}\"}})", '{<<"token">>, <<"…">>}, {token, "…"}'),
+    (
+        (
+            rf"{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?i:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}"
+            rf"(?:{{\s?{_QUOTE}(?:string|bytes)_?[Vv]alue{_QUOTE}\s?:\s?)?{_QUOTE}?"
+        ),
+        '{"name": "token", "value": "…"}, of OTLP {"key": "token", "value": {"stringValue": "…"}}',
+    ),
+    (r"(?:\s[A-Za-z:]{1,30}=[\"'][^\"'<>]{0,200}[\"']){1,4}\s?>(?:<!\[CDATA\[)?", '<token type="x">…'),
+    (r"\s{1,4}[\"'`](?![a-z0-9]+(?:-[a-z0-9]+){1,8}[\"'`])(?=[^\"'`\s]{16,200}[\"'`])", "token '…'"),
+    (r"\s(?i:for)\s[^\s=]{1,80}\s=\s[\"']", "password for x = '…'"),
+    (r"\scs[0-9]=", "cs1Label=token cs1=…"),
+    (
+        r"[\"']?\s?{\s{0,40}(?:[a-z_]{1,24}\s{0,20}=\s{0,4}[^\r\n{}]{1,80}\s{1,40}){0,4}default\s{0,20}=\s{0,4}\"",
+        'variable "token" { default = "…" }',
+    ),
+    (r"\";s:[0-9]{1,5}:\"", 's:5:"token";s:8:"…"'),
+    (r"(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])", "PASSWORD '…'"),
+    (rf"[\"']?\s{{1,4}}{_VERBS}\s?[:=]?\s{{1,4}}(?:[\"'`]|(?=[^\"'`\s]{{8}}))", "the token is …"),
+    (r"\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})", "token - …"),
+    (r"\s?\.{3,60}\s?(?=[^\"'`\s]{16})", "token ...... …"),
+    (r"\(\s?[bru]?[\"'](?=[^\"'\s]{16})", "Token('…')"),
+    (r"\s?=\s?[\"'][^\"']{0,40}[\"']\s->\s[\"']", "token = '' -> '…'"),
+    (r"=%[a-z][\"']?\s?%\s?\(?[bru]?[\"']", "'token=%s' % '…'"),
+    (r"[^\"\s]{0,40}\"(?:\s\"[^\"\s]{1,12}\"){0,2}\s\"(?=[^\"\s]{16})", '"SET" "token:1" "…"'),
+    (
+        r"[\"'](?:;[^\r\n]{0,100})?\r?\n(?:[A-Za-z-]{1,40}:[^\r\n]{0,200}\r?\n){0,4}\r?\n",
+        'name="token"\r\n\r\n…, as multipart/form-data has it (RFC 7578 §4.2)',
+    ),
+)
+"""Ways to join a name and its value, each with an example. The first that matches decides."""
+NAMED = (
+    r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
+    rf"(?:{'|'.join(regex for regex, _ in BETWEEN)})"
+)
+
+VALUE = r"[A-Za-z0-9._~+/=:!$#*@^?-]"
+NUMBERED = r"(?:[0-9]{1,20}\||s:|s%3[Aa])?"
+"""What the tokens of some frameworks begin with: the number of their row, or that they are signed."""
+_FIELD = r"(?![A-Za-z_.-]{1,40}[=:]|[\s\"'<>\\{}\])]|\Z)"
+_ENCODED = r"(?!2[02367CcFf]|3[A-Ea-e]|0[AaDd]|[57][BbDd])"
+LOOSE = rf"(?:[^\s\"'`<>&;,%\\\[]|[&;,\[]{_FIELD}|%{_FIELD}{_ENCODED})"
+"""A character of what people choose, which may be any, but does not begin the next field."""
+PLAIN = rf"{NUMBERED}{VALUE}{{6,2048}}+"
+QUOTED = rf"(?<=[\"'`]){VALUE}{{0,5}}+[^\s\"'`\\A-Za-z0-9._~+/=:!$#*@^?-][^\s\"'`\\]{{2,256}}(?=[\"'`])"
+"""A value that ends where its quotes do, and has something in it early on that others have not."""
+UNQUOTED = rf"(?<![\"'`]){VALUE}{{0,5}}+(?:[&;,\[]{_FIELD}|%{_FIELD}{_ENCODED}|[()|\]]){LOOSE}{{3,256}}+"
+"""The same without quotes, up to the next field."""
