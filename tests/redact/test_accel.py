@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+import uuid
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from bearerwatch.redact import engine, gate
 from bearerwatch.redact.coarse import wider
-from bearerwatch.redact.patterns import FORMS
+from bearerwatch.redact.exact import ANCHORS
+from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.views import noisy, undone, wrapped
 from fakes import at_once
 
@@ -36,6 +38,7 @@ def check(text: str) -> None:
     assert gate.by_search(text, kinds, forms) == gate.by_search(text, kinds)
     assert gate.ENCODED in looks or list(wrapped(text)) == []
     assert gate.NOISE in looks or undone(text) is None
+    assert gate.disguised(text, kinds) == noisy(text)
     if not noisy(text):
         assert undone(text) is None
     if gate.ENCODED in looks:
@@ -88,6 +91,28 @@ def test_most_lines_that_only_speak_of_tokens_are_passed_over():
 )
 def test_forms_are_made_wider(regex, wide):
     assert wider(regex) == wide
+
+
+def test_all_words_are_asked_for_at_once():
+    words = ["key", "monkey", "token", "ss", "pass", "://", "wo"]
+    asked = gate._any_of(words)
+    assert all(asked(f"a {word} b") for word in words)
+    assert not any(map(asked, ["", "a k w s", "a : // b", "ke y"]))
+    assert all(map(gate._any_of(ANCHORS), ANCHORS))
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.anchors[0] in LONG], ids=lambda form: form.id)
+def test_an_issuers_mark_is_found_wherever_a_token_with_it_stands(form):
+    for anchor in form.anchors:
+        text = f"id={secrets.token_hex(16)} at:{anchor}{'A' * 20} {'a-' * 20}"
+        present, _ = gate._present(text, text.lower(), gate.kinds_of(text))
+        assert ANCHORS.index(anchor) in present
+
+
+def test_ids_are_no_reason_to_look_for_marks(monkeypatch):
+    monkeypatch.setattr(gate, "_mark", lambda: pytest.fail("looked for marks"))
+    text = f"task {uuid.uuid4()} of {secrets.token_hex(32)}"
+    assert gate.by_search(text, gate.kinds_of(text)) == []
 
 
 def test_a_child_process_compiles_its_own():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bearerwatch.context import live
-from bearerwatch.redact.gate import ENCODED, NOISE, PREFILTER, by_search, encoded, kinds_of
+from bearerwatch.redact.gate import ENCODED, NOISE, PREFILTER, by_search, disguised, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
-from bearerwatch.redact.views import noisy, undone, view_of, wrapped
+from bearerwatch.redact.views import undone, view_of, wrapped
 
 __all__ = ["found"]
 
@@ -18,28 +18,34 @@ _DEPTH = 2
 def found(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
     looks = PREFILTER(text) if text.isascii() else None
-    spans = _written(text, looks) if looks is None or looks else []
-    if noisy(text) if looks is None else NOISE in looks:
-        meant = undone(text)
-        hidden = _meant(meant) if meant is not None else None
-        view = view_of(text) if hidden else None
-        if hidden and view is not None:
-            spans += [
-                Span(*view.span(start, end), kind, token or view.text[start:end]) for start, end, kind, token in hidden
-            ]
+    spans: list[Span] = []
+    if looks is None or looks:
+        kinds = kinds_of(text)
+        spans = _written(text, kinds, looks)
+        if disguised(text, kinds) if looks is None else NOISE in looks:
+            spans += _disguised(text)
     if live:
         spans += [Span(start, end, kind) for start, end, kind in LIVE_TEXT.find(text)]
     return disjoint(spans) if len(spans) > 1 else spans
 
 
+def _disguised(text: str) -> list[Span]:
+    """What is found in *text* as it was meant."""
+    meant = undone(text)
+    hidden = _meant(meant) if meant is not None else None
+    view = view_of(text) if hidden else None
+    if not hidden or view is None:
+        return []
+    return [Span(*view.span(start, end), kind, token or view.text[start:end]) for start, end, kind, token in hidden]
+
+
 def _meant(text: str, depth: int = _DEPTH) -> list[Span]:
     """What is found in a text that another one stands for."""
-    return _written(text, PREFILTER(text) if text.isascii() else None, depth)
+    return _written(text, kinds_of(text), PREFILTER(text) if text.isascii() else None, depth)
 
 
-def _written(text: str, looks: list[int] | None, depth: int = _DEPTH) -> list[Span]:
+def _written(text: str, kinds: str, looks: list[int] | None, depth: int = _DEPTH) -> list[Span]:
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
-    kinds = kinds_of(text)
     forms = None if looks is None else [number for number in looks if number < ENCODED]
     spans = [] if forms == [] else by_search(text, kinds, forms)
     if depth and (encoded(kinds) if looks is None else ENCODED in looks):

@@ -8,46 +8,91 @@ Hyperscan over all forms comes before, and most lines need nothing else, those t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from bearerwatch.redact._accel import Prefilter
 from bearerwatch.redact.coarse import expressions
 from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
-from bearerwatch.redact.views import HIDING, NOISY
+from bearerwatch.redact.views import HIDING, NOISY, noisy
 
-__all__ = ["ENCODED", "NOISE", "PREFILTER", "by_search", "encoded", "kinds_of"]
+__all__ = ["ENCODED", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
 
+_Find = Callable[[str], list[Span]]
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_SIGN = re.compile(r"[^a-z0-9 ]")
 
 
-def _by_sign(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
-    """*anchors* by the first of their characters that is no letter and no digit, which few texts have."""
+def _any_of(words: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a text has any of *words*: one expression, which takes half as long as a loop over them.
+
+    Words share letters, and a search for one of those answers for all that have it, as a rule.
+    """
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        groups.setdefault(next((root for root in _ROOTS if root in word), ""), []).append(word)
+    terms = []
+    for root, group in groups.items():
+        least = [word for word in group if not any(other != word and other in word for other in group)]
+        searches = " or ".join(f"{word!r} in low" for word in least)
+        terms.append(f"({root!r} in low and ({searches}))" if root and least != [root] else searches)
+    found: Callable[[str], bool] = eval(f"lambda low: {' or '.join(terms)}")  # noqa: S307 - as namedtuple does
+    return found
+
+
+_ROOTS = ("k", "w", "ss", "si", "ey", "auth", " -")
+
+
+def _grown(words: Iterable[str]) -> str:
+    """A regex for any of *words*, in which what they begin with alike is tried once."""
+    rest: dict[str, list[str]] = {}
+    for word in sorted(words):
+        if not word:
+            return ""
+        rest.setdefault(word[0], []).append(word[1:])
+    grown = [re.escape(first) + _grown(after) for first, after in rest.items()]
+    return f"(?:{'|'.join(grown)})" if len(grown) > 1 else grown[0]
+
+
+def _grouped(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
+    """*anchors* by what several have in common."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for index, anchor in anchors:
-        sign = _SIGN.search(anchor)
-        groups.setdefault(sign[0] if sign is not None else "", []).append((index, anchor))
-    return tuple((sign, tuple(group)) for sign, group in groups.items())
+        root = next((root for root in _ROOTS if root in anchor), anchor)
+        groups.setdefault(root, []).append((index, anchor))
+    return tuple((root, tuple(group)) for root, group in groups.items())
 
 
-_MARKS = _by_sign((index, anchor) for index, anchor in enumerate(ANCHORS) if anchor in LONG)
-_WORDS = tuple(
-    (i, anchor) for i, anchor in enumerate(ANCHORS) if anchor not in LONG and anchor.isascii() and anchor.isalpha()
-)
-_SIGNS = _by_sign(
-    (i, anchor) for i, anchor in enumerate(ANCHORS) if anchor.isascii() and anchor not in LONG and not anchor.isalpha()
-)
+_MARKS = tuple((index, anchor) for index, anchor in enumerate(ANCHORS) if anchor in LONG)
+_OTHERS = _grouped((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor.isascii() and anchor not in LONG)
+_speaks = _any_of(a for a in (*ANCHORS, *(word for word, _, _ in BESIDES)) if a.isascii() and a not in LONG)
+"""Whether a text in lower case has any word or sign that stands before secrets."""
 _ANCHORS = tuple(tuple(ANCHORS.index(anchor) for anchor in form.anchors) for form in FORMS) + ((),) * len(BESIDES)
 """Of everything that is told by its form."""
-_ONLY_LONG = frozenset(index for index, anchor in enumerate(ANCHORS) if anchor in LONG)
+_ONLY_LONG = frozenset(index for index, _ in _MARKS)
 _FOREIGN = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if not anchor.isascii())
-# Every byte as what it is to a token: a character of base64url, one that standard base64 has besides, or another.
-_KINDS = bytes(
-    ord("x") if (chr(byte).isalnum() and byte < 128) or byte in b"_-" else ord("y") if byte in b"+/" else ord(" ")
-    for byte in range(256)
-)
+
+
+@cache
+def _mark() -> re.Pattern[str]:
+    """The mark of any issuer."""
+    return re.compile(_grown(LONG))
+
+
+_SIGNS = {"x": "_-", "y": "+/", "!": "%\\&\n\x1b\x00", "#": "#^"}
+
+
+def _kind(byte: int) -> str:
+    character = chr(byte)
+    if character.isalnum() and byte < 128:
+        return "x"
+    return next((kind for kind, those in _SIGNS.items() if character in those), " ")
+
+
+# Every byte as what it is: a character of base64url, one that standard base64 has besides, one that may stand for
+# something else, one that does so with the next, or another.
+_KINDS = "".join(map(_kind, range(256))).encode()
 ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
@@ -56,36 +101,40 @@ PREFILTER = Prefilter(
     lambda: [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY), (NOISE, r"\n")],
 )
 """Which of these an ASCII text may be."""
-_LONG = b"x" * 20
-"""No token that is told by its issuer's mark alone is shorter."""
-_ENCODED_RUN = b"x" * 32
+_LONG = "x" * 20
+"""No token that is told by its issuer's mark alone is shorter, and without as many of them."""
+_WIDE = re.compile(r"[A-Za-z0-9_+/.~=%@:-]{20,}")
+"""Where such a token stands with its mark."""
+_HEX = re.compile(r"[0-9a-f-]*\Z")
+"""Which is no mark of anybody's; UUIDs and digests are that alone."""
+_ENCODED_RUN = "x" * 32
 
 
-def kinds_of(text: str) -> bytes:
-    """What each byte of *text* is to a token."""
-    return text.encode("utf-8", "replace").translate(_KINDS)
+def kinds_of(text: str) -> str:
+    """What each character of *text* is to a token."""
+    return text.encode("ascii", "replace").translate(_KINDS).decode()
 
 
-def encoded(kinds: bytes) -> bool:
+def encoded(kinds: str) -> bool:
     """Whether there is a run that may be base64 or hex of another text."""
-    return _ENCODED_RUN in kinds or (b"y" in kinds and _ENCODED_RUN in kinds.replace(b"y", b"x"))
+    return _ENCODED_RUN in kinds or ("y" in kinds and _ENCODED_RUN in kinds.replace("y", "x"))
 
 
-def by_search(text: str, kinds: bytes, looks: list[int] | None = None) -> list[Span]:
+def disguised(text: str, kinds: str) -> bool:
+    """Whether *text* might mean something else than it says: see :func:`bearerwatch.redact.views.noisy`."""
+    return "!" in kinds or ("#" in kinds and noisy(text)) or not text.isascii()
+
+
+def by_search(text: str, kinds: str, looks: list[int] | None = None) -> list[Span]:
     """What in *text* is a token by its form: substring searches first, then the forms of the anchors they find.
 
     Args:
         text: what may hold tokens.
-        kinds: what its bytes are to tokens.
+        kinds: what its characters are to tokens.
         looks: the numbers of the forms that may match in it; ``None`` for all.
     """
     low = text.lower() if text.isascii() else text.translate(_ASCII_LOWER)  # offsets stay those of *text*
-    present = _present(low, kinds) if looks is None else _looked_for(low, kinds, looks)
-    beside = [
-        find
-        for number, (word, find, _) in enumerate(BESIDES, len(FORMS))
-        if word in low and (looks is None or number in looks)
-    ]
+    present, beside = _present(text, low, kinds) if looks is None else _looked_for(low, kinds, looks)
     if not present and not beside:
         return []
     candidates = Candidates(text)
@@ -96,19 +145,29 @@ def by_search(text: str, kinds: bytes, looks: list[int] | None = None) -> list[S
     return candidates.found
 
 
-def _present(low: str, kinds: bytes) -> list[int]:
-    """The anchors that stand in a text in lower case."""
-    present = [index for index, anchor in _WORDS if anchor in low]
+def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
+    """The anchors that stand in a text, *low* in lower case, and may begin a token there; and what else finds some."""
+    present: list[int] = []
+    beside: list[_Find] = []
+    if _speaks(low):
+        present = [index for root, anchors in _OTHERS if root in low for index, anchor in anchors if anchor in low]
+        beside = [find for word, find, _ in BESIDES if word in low]
     if not low.isascii():
         present += [index for index, anchor in _FOREIGN if anchor in low]
-    for sign, marks in (*_SIGNS, *_MARKS) if _LONG in kinds else _SIGNS:
-        if sign in low:
-            present += [index for index, anchor in marks if anchor in low]
+    if _LONG in kinds:
+        wide = [run for run in _WIDE.findall(text) if not _HEX.match(run)]
+        if wide:
+            runs = "\n".join(wide).lower()
+            if _mark().search(runs):
+                present += [index for index, anchor in _MARKS if anchor in runs]
     present.sort()
-    return present
+    return present, beside
 
 
-def _looked_for(low: str, kinds: bytes, looks: list[int]) -> list[int]:
+def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list[_Find]]:
     """Those of them that the forms numbered *looks* have."""
     many = {index for number in looks for index in _ANCHORS[number] if ANCHORS[index] in low}
-    return sorted(many if _LONG in kinds else many - _ONLY_LONG)
+    present = sorted(many if _LONG in kinds else many - _ONLY_LONG)
+    return present, [
+        find for number, (word, find, _) in enumerate(BESIDES, len(FORMS)) if number in looks and word in low
+    ]

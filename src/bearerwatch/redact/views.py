@@ -20,8 +20,12 @@ _MOST_ROUNDS = 3
 _MOST_RUNS = 16
 _LONGEST_RUN = 16_384
 _MOST_JUDGED = 64
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{32,}+={0,2}")
-_HEX = re.compile(r"[0-9a-fA-F]{48,}\Z")
+_SHORTEST_RUN = "x" * 32
+_KINDS = bytes(
+    ord("x") if (chr(byte).isalnum() and byte < 128) or chr(byte) in "+/_-" else ord(" ") for byte in range(256)
+)
+_SHORTEST_HEX = 48
+_HEX = re.compile(rf"[0-9a-fA-F]{{{_SHORTEST_HEX},}}\Z")
 _STANDARD = str.maketrans("-_", "+/")
 # Its first character alone is a class, which is what the engine of ``re`` skips to quickly.
 _NOISE = re.compile(
@@ -162,24 +166,39 @@ def wrapped(text: str, known: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[
 
     Those within *known* stretches are left out.
     """
-    for number, match in enumerate(_ENCODED.finditer(text)):
-        if number >= _MOST_RUNS:
-            break
-        if any(start <= match.start() and match.end() <= end for start, end in known):
+    kinds = text.encode("ascii", "replace").translate(_KINDS).decode()
+    stop = number = 0
+    while number < _MOST_RUNS and (start := kinds.find(_SHORTEST_RUN, stop)) >= 0:
+        number += 1
+        stop = kinds.find(" ", start)
+        if stop < 0:
+            stop = len(kinds)
+        end = stop + (2 if text.startswith("==", stop) else text.startswith("=", stop))
+        if _within(start, end, known):
             continue
-        run = match[0][:_LONGEST_RUN]
+        run = text[start : min(end, start + _LONGEST_RUN)]
+        low = run.lower()
+        if run == low and len(run) < _SHORTEST_HEX:
+            continue
         if _HEX.match(run):
             found = _plain(bytes.fromhex(run[: len(run) // 2 * 2]))
             if found is not None:
-                yield (*match.span(), found)
-        elif run != run.lower() and run != run.upper():
+                yield start, end, found
+        elif run not in (low, run.upper()):
             for shift in range(4):  # it may begin amid a group of four
                 body = run[shift:].rstrip("=").translate(_STANDARD)
                 body = body[: len(body) - 1] if len(body) % 4 == 1 else body
                 found = _plain(b64decode(body + "=" * (-len(body) % 4)))
                 if found is not None:
-                    yield (*match.span(), found)
+                    yield start, end, found
                     break
+
+
+def _within(start: int, end: int, known: Sequence[tuple[int, int]]) -> bool:
+    for begin, stop in known:  # noqa: SIM110 - asked of each part of each JWT: a generator takes several times as long
+        if begin <= start and end <= stop:
+            return True
+    return False
 
 
 def _plain(data: bytes) -> str | None:
