@@ -97,13 +97,17 @@ _TOKEN = "first token=q7" + "Zk4Wv9Xr2T" * 3
 """One that is found, so that the file has to be written anew; made up of nothing."""
 
 
+def _base64(rng: random.Random) -> list[str]:
+    return [base64.b64encode(rng.randbytes(32)).decode()[:43] for _ in range(_POOL)]
+
+
 def _pools(rng: random.Random) -> dict[str, list[str]]:
     times = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=rng.random() * 1e6) for _ in range(_POOL)]
     pools = {f"h{size}": [rng.randbytes(size // 2).hex() for _ in range(_POOL)] for size in (8, 12, 16, 32, 40, 64)}
     return pools | {
         "ip": [".".join(str(byte) for byte in rng.randbytes(4)) for _ in range(_POOL)],
         "uuid": [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(_POOL)],
-        "b43": [base64.b64encode(rng.randbytes(32)).decode()[:43] for _ in range(_POOL)],
+        "b43": _base64(rng),
         "n": [str(rng.randrange(10 ** rng.randrange(1, 6))) for _ in range(_POOL)],
         "clf": [one.strftime("%d/%b/%Y:%H:%M:%S +0000") for one in times],
         "space": [one.strftime("%Y-%m-%d %H:%M:%S") for one in times],
@@ -134,8 +138,10 @@ def _makers(pools: dict[str, list[str]], rng: random.Random) -> Iterator[Callabl
 def chunks(seed: int, size: int) -> Iterator[bytes]:
     """Whole lines, some 256 KB at a time and *size* bytes or a little more in all."""
     rng = random.Random(seed)
-    makers = list(_makers(_pools(rng), rng))
+    pools = _pools(rng)
+    makers = list(_makers(pools, rng))
     while size > 0:
+        pools["b43"] = _base64(rng)  # in which, sooner or later, anything can be read
         lines = [line for _ in range(50) for line in rng.choice(makers)()]
         rng.shuffle(lines)
         chunk = ("\n".join(lines) + "\n").encode()
