@@ -85,10 +85,11 @@ def ripgrep() -> str:
 
 
 def patterns() -> list[str]:
-    """Our forms as ripgrep takes them, which looks at one line at a time."""
+    """What we look for in lines, as ripgrep takes it: our forms, what hides other text, and what is escaped."""
     from bearerwatch.redact.coarse import expressions  # noqa: PLC0415
+    from bearerwatch.redact.views import HIDING, NOISY  # noqa: PLC0415
 
-    return [re.sub(r"\\r\?\\n", r"\\r", one) for _, one in expressions()]
+    return [re.sub(r"\\r\?\\n", r"\\r", one) for one in (*(one for _, one in expressions()), *HIDING, NOISY)]
 
 
 class _Bench:

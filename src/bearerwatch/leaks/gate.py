@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from itertools import chain
 
 from bearerwatch.context import live
-from bearerwatch.redact._accel import places
-from bearerwatch.redact.coarse import expressions
 from bearerwatch.redact.exact import ANCHORS, BESIDES
+from bearerwatch.redact.gate import PREFILTER
 from bearerwatch.redact.patterns import LONG
-from bearerwatch.redact.views import HIDING, NOISY, undone
+from bearerwatch.redact.views import undone
 
 __all__ = ["Gate"]
 
@@ -48,7 +47,7 @@ class Gate:
     """
 
     def __init__(self) -> None:
-        self._scan = places([*(form for _, form in expressions()), *HIDING, NOISY])
+        self._scan = PREFILTER.places()
         every = (*ANCHORS, *(word for word, _, _ in BESIDES))
         # An anchor that holds another one adds nothing; and lines beyond ASCII are let through anyway.
         anchors = [a for a in every if a.isascii() and not any(other != a and other in a for other in every)]

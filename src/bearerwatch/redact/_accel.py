@@ -9,43 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bearerwatch import _guard
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-__all__ = ["Prefilter", "places"]
-
-
-def places(expressions: Sequence[str]) -> Callable[[bytes], list[int]] | None:
-    """A function from bytes to the places where one of *expressions* has matched, in no order.
-
-    Compiling them takes some tenths of a second. One function serves one thread.
-
-    Args:
-        expressions: in Hyperscan's syntax, and such that none is matched by nothing.
-
-    Returns:
-        ``None`` without Hyperscan.
-    """
-    hyperscan = _library()
-    if hyperscan is None:
-        return None
-    database = _compiled(hyperscan, range(len(expressions)), expressions, 0)
-    scratch = hyperscan.Scratch(database)
-
-    def scan(data: bytes) -> list[int]:
-        found: list[int] = []
-        database.scan(data, match_event_handler=on_match, context=found, scratch=scratch)
-        return found
-
-    def on_match(_index: int, _start: int, end: int, _flags: int, found: Any) -> None:
-        found.append(end - 1)
-
-    return scan
+__all__ = ["Prefilter"]
 
 
 class Prefilter:
@@ -67,20 +37,35 @@ class Prefilter:
             os.register_at_fork(after_in_child=self._forget)  # the thread is not there any more
 
     def _forget(self) -> None:
-        self._scan: Callable[[str, list[int]], None] | None = None
+        self._scan: _Scan | None = None
         self._local = threading.local()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def __call__(self, text: str) -> list[int] | None:
         """The numbers of what may match in ASCII *text*; ``None`` for all, as is always so without Hyperscan."""
-        if self._scan is None:
+        scan = self._scan
+        if scan is None:
             if self._thread is None:
                 self._begin()
             return None
         found: list[int] = []
-        self._scan(text, found)
+        scan(text.encode("ascii"), _number, found)
         return found
+
+    def places(self) -> Callable[[bytes], list[int]] | None:
+        """A function from bytes to the places where something has matched, in no order; ``None`` without Hyperscan."""
+        if _library() is None or not self.ready():
+            return None
+        scan = self._scan
+
+        def places(data: bytes) -> list[int]:
+            found: list[int] = []
+            if scan is not None:
+                scan(data, _place, found)
+            return found
+
+        return places
 
     def ready(self) -> bool:
         """Wait until it is compiled; ``False`` without Hyperscan."""
@@ -106,19 +91,36 @@ class Prefilter:
 
     def _compile(self, hyperscan: Any) -> None:
         numbers, expressions = zip(*self._expressions(), strict=True)
-        database = _compiled(hyperscan, numbers, expressions, hyperscan.HS_FLAG_SINGLEMATCH)
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(
+            expressions=[expression.encode("ascii") for expression in expressions],
+            ids=list(numbers),
+            elements=len(expressions),
+            flags=0,
+        )
         local = self._local  # a scratch space serves one scan at a time
 
-        def scan(text: str, found: list[int]) -> None:
-            scratch = getattr(local, "scratch", None)
-            if scratch is None:
+        def scan(data: bytes, on_match: _OnMatch, found: list[int]) -> None:
+            try:
+                scratch = local.scratch
+            except AttributeError:
                 scratch = local.scratch = hyperscan.Scratch(database)
-            database.scan(text.encode("ascii"), match_event_handler=on_match, context=found, scratch=scratch)
-
-        def on_match(index: int, _start: int, _end: int, _flags: int, found: Any) -> None:
-            found.append(index)
+            database.scan(data, on_match, 0, found, scratch)  # by name they would take it twice as long
 
         self._scan = scan
+
+
+_OnMatch = Callable[[int, int, int, int, Any], None]
+_Scan = Callable[[bytes, _OnMatch, list[int]], None]
+
+
+def _number(number: int, _start: int, _end: int, _flags: int, found: Any) -> None:
+    if number not in found:
+        found.append(number)
+
+
+def _place(_number: int, _start: int, end: int, _flags: int, found: Any) -> None:
+    found.append(end - 1)
 
 
 def _library() -> Any:
@@ -130,14 +132,3 @@ def _library() -> Any:
     except ImportError:  # the extra is not installed, or this machine has no build of it
         return None
     return hyperscan
-
-
-def _compiled(hyperscan: Any, numbers: Sequence[int], expressions: Sequence[str], flags: int) -> Any:
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(
-        expressions=[expression.encode("ascii") for expression in expressions],
-        ids=list(numbers),
-        elements=len(expressions),
-        flags=flags,
-    )
-    return database

@@ -127,6 +127,8 @@ def _single(regex: str, at: int) -> tuple[str, int]:
     if regex[at] == "\\":
         end = at + (4 if regex[at + 1] == "x" else 2)
         return (f"[{_SPACE}]" if regex[at + 1] == "s" else regex[at:end]), end
+    if regex[at] == "{":  # that repeats nothing, which to some engines would be an error
+        return r"\{", at + 1
     return (regex[at] if regex[at].isascii() else r"\x00"), at + 1
 
 

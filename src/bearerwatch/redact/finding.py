@@ -19,10 +19,10 @@ def found(text: str) -> list[Span]:
     """Tokens in *text*, in order and without overlap."""
     looks = PREFILTER(text) if text.isascii() else None
     spans: list[Span] = []
-    if looks is None or looks:
+    if looks is None or looks or "\n" in text:
         kinds = kinds_of(text)
         spans = _written(text, kinds, looks)
-        if disguised(text, kinds) if looks is None else NOISE in looks:
+        if disguised(text, kinds) if looks is None else (NOISE in looks or "\n" in text):
             spans += _disguised(text)
     if live:
         spans += [Span(start, end, kind) for start, end, kind in LIVE_TEXT.find(text)]

@@ -98,7 +98,7 @@ NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
 one in disguise."""
 PREFILTER = Prefilter(
-    lambda: [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY), (NOISE, r"\n")],
+    lambda: [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY)],
 )
 """Which of these an ASCII text may be."""
 _LONG = "x" * 20

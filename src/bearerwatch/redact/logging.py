@@ -213,13 +213,14 @@ def _writes(handler: logging.Handler, record: logging.LogRecord) -> bool:
         only = _writers[type(handler)] = _only_writes(type(handler))
     if not only or handler.filters or record.exc_info is not None:
         return False
-    held = record.__dict__
+    held, its = record.__dict__, handler.__dict__
     return (
         type(record.msg) is str
         and record.exc_text is None
         and record.stack_info is None
-        and len(held) <= _USUAL_LENGTH + ("message" in held) + ("asctime" in held)
-        and handler.__dict__.keys().isdisjoint(("emit", "format"))
+        and (len(held) <= _USUAL_LENGTH or len(held) <= _USUAL_LENGTH + ("message" in held) + ("asctime" in held))
+        and "emit" not in its
+        and "format" not in its
     )
 
 

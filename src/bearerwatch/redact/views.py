@@ -89,12 +89,13 @@ NOISY = (
     r"%[0-9A-Fa-f]{2}|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[01][0-7]{2}|[\"'\\/nrt ])|#0[0-7]{2}|\x00"
     r"|&(?:(?:quot|amp|lt|gt|apos|nbsp)|#[0-9]{1,5}|#[xX][0-9A-Fa-f]{1,4});|\x1b\[[0-9;:]*[A-Za-z]|\^\[\[[0-9;]*m"
 )
-"""What in a line of ASCII stands for something else; :func:`undone` leaves a line without any as it is."""
-HIDING = (
-    r"(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){7}",
-    r"(?:[02-7][0-9A-Fa-f]){24}",
+"""What in a line of ASCII stands for something else; :func:`undone` leaves one line without any as it is."""
+_OF_RUNS = "[A-Za-z0-9+/_-]"
+_GROUP = rf"[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_OF_RUNS}"
+HIDING = tuple(
+    rf"(?:^|[^{_OF_RUNS[1:]}){run}" for run in (rf"{_OF_RUNS}{{0,3}}(?:{_GROUP}){{7}}", r"(?:[02-7][0-9A-Fa-f]){24}")
 )
-"""What is in every run :func:`wrapped` unwraps: base64 and hex of ASCII, of which every eighth bit is zero."""
+"""How every run begins that :func:`wrapped` unwraps: base64 and hex of ASCII, of which every eighth bit is zero."""
 
 
 def noisy(text: str) -> bool:
