@@ -134,3 +134,24 @@ def test_a_secret_goes_wherever_its_line_ends(text: str) -> None:
 def test_long_ones_go_whole(text: str, length: int) -> None:
     secret = opaque(length)
     assert not leaked(secret, redact_text(text.format(secret)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "login -p{}-sntrys_abbsncodenfc_npm_shpca_nfp_fm2_p",
+        "Pass:{}.S->Fm1_?R",
+        "PasswordText>{}=>drssw/",
+        "{} IDENTIFIED BY 'harb",
+        " --user i:{}",
+        "token:/dt0s_sntrys_{}-resetaqvnsess-pypi-ageic",
+    ],
+)
+def test_what_is_glued_to_a_secret_is_judged_at_once(text: str) -> None:
+    clean = redact_text(text.format(opaque(20)))
+    assert redact_text(clean) == clean
+
+
+def test_base64_amid_which_a_scheme_seems_to_stand_stays() -> None:
+    text = "image/png;base64,xrUDs0U7yEZz42GIQHb+/UcHQ+DB4qjqSUYnmIJWT+EctkF1+/OqeghnHZaKKhsZSGtdjod98xbR81VSFEl6jv8"
+    assert redact_text(text) == text

@@ -22,6 +22,10 @@ __all__ = ["MIN_LIVE", "PLACEHOLDER", "Span", "find", "redact_text", "replaced"]
 PLACEHOLDER = "[redaction-error]"
 """What is written when redaction itself fails: it fails closed."""
 
+_MOST_ROUNDS = 3
+_APART = frozenset(" \t\r\n\"'`,;)]}&<\\|") | {""}
+"""What stands behind a secret that ends where it should."""
+
 _found: Callable[[str], list[Span]] | None = None
 
 
@@ -42,7 +46,21 @@ def redact_text(text: str) -> str:
     a request is in flight, by value: whole, encoded, or any piece of 12 characters or more.
     """
     spans = find(text)
-    return replaced(text, spans) if spans else text
+    if not spans:
+        return text
+    clean = replaced(text, spans)
+    if any(_glued(text, span) for span in spans):
+        for _ in range(_MOST_ROUNDS):  # with its neighbour gone, what was glued to a secret may look like one as well
+            spans = find(clean)
+            if not spans:
+                break
+            clean = replaced(clean, spans)
+    return clean
+
+
+def _glued(text: str, span: Span) -> bool:
+    before = text[span.start - 1 : span.start]
+    return text[span.end : span.end + 1] not in _APART or before.isalnum() or before in ("-", "_")
 
 
 def replaced(text: str, spans: list[Span]) -> str:

@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable
 
 from bearerwatch.redact.checks import CHECKS, before
+from bearerwatch.redact.columns import COLUMNS
+from bearerwatch.redact.commands import COMMANDS
 from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.madeup import made_up
 from bearerwatch.redact.named import LOOSE
 from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE, secret_name
 from bearerwatch.redact.patterns import FORMS, Form
 from bearerwatch.redact.spans import Span
+from bearerwatch.redact.transcripts import TRANSCRIPTS
 
 __all__ = ["ANCHORS", "BESIDES", "Candidates"]
 
@@ -46,6 +49,9 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
 _SIGNED = ("AccessKeyId=", "GoogleAccessId=", "Key-Pair-Id=", "SignedHeaders=")
 """What is in a URL that is signed: whoever has it may open it."""
+_ENDED = ("", "\n", "\r", " ", '"', "\\", "]", "}", "\x1b")
+"""What may stand behind the end of a string that is a line of its own."""
+_MARKS = ("[token ", "[password]")
 _STOPS = ".,;:!?"
 _NO_NAMES = {"auth": ("oriz", "entic")}
 """How an anchor goes on where it is no part of a secret's name, though it often stands there."""
@@ -76,6 +82,8 @@ class Candidates:
             for number, (form, match, followers) in enumerate(matchers):
                 if at < resume[number] or (no_name is not None and low.startswith(no_name, behind)):
                     continue
+                if form.check == "begins" and not CHECKS["begins"](text, at, behind):
+                    continue  # asked first: its pattern may match as much as there is, over and over
                 if followers and text[behind : behind + 1] not in followers and text[behind].isascii():
                     continue
                 matched = match(text, at)
@@ -105,7 +113,7 @@ class Candidates:
         if known >= end:
             end = known
         else:
-            end = _whole(text, form, held, start, end)
+            end = _whole(text, form, held, start, _unmarked(text, start, end))
             if not end:
                 return 0
         password = held == PASSWORD_LIKE or name in _OF_PEOPLE or "basic" in text[at:start].lower()
@@ -168,6 +176,14 @@ class _Runs:
         return self._end
 
 
+def _unmarked(text: str, start: int, end: int) -> int:
+    """*end*, or where before it a mark of ours begins: what stands behind is another secret's."""
+    at = text.find("[", start, end)
+    while at >= 0 and not text.startswith(_MARKS, at):
+        at = text.find("[", at + 1, end)
+    return end if at < 0 else at
+
+
 def _apart(text: str, at: int, start: int, end: int) -> bool:
     """Whether what stands between *start* and *end* begins another line than the name at *at*, and says no more of it.
 
@@ -179,13 +195,15 @@ def _apart(text: str, at: int, start: int, end: int) -> bool:
         return False
     if text[line] in " \t":
         return text[end : end + 1] in (":", "=")
-    if text[line] in "\"'" and start == line + 1 and text[end + 1 : end + 2] in ("", "\n"):
+    if text[line] in "\"'" and start == line + 1 and text[end + 1 : end + 2] in _ENDED:
         return False  # as interpreters show what they were asked for
     return not text.startswith(("\n", "\r\n"), max(line - 2, at)) or '"' not in text[at:line]
 
 
 def _whole(text: str, form: Form, held: int, start: int, end: int) -> int:
     """Where the token ends that stands between *start* and *end*, or goes on beyond; 0 if it is none."""
+    if end - start < _LEAST:
+        return 0
     quote = text[start - 1 : start]
     closed = _CLOSED[quote].match(text, end) if held != NONE and quote and quote in "\"'`" else None
     if closed is not None:
@@ -234,8 +252,11 @@ def _private_members(text: str) -> list[Span]:
 BESIDES: tuple[tuple[str, Callable[[str], list[Span]], str], ...] = (
     ("cookie", _cookies, _COOKIE.pattern),
     ("kty", _private_members, _PRIVATE.pattern),
+    *COMMANDS,
+    *TRANSCRIPTS,
+    *COLUMNS,
 )
-"""What has several tokens in one place: the anchor, in lower case, what finds them, and how such a place looks."""
+"""What is told by its place: the anchor, in lower case, what finds it, and how such a place looks."""
 
 
 def _held(text: str, at: int, match: re.Match[str]) -> int:

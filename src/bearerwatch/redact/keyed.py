@@ -58,7 +58,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 
 def held_by(name: str) -> int:
     """What a field called *name* holds; as :func:`~bearerwatch.redact.names.secret_name`, and ``Authorization``."""
-    if len(name) > _MAX_NAME:
+    if len(name) > _MAX_NAME or "[" in name or "=" in name:  # a text that was redacted, say
         return NONE
     return TOKEN_LIKE if name.lower().endswith("authorization") else secret_name(name)
 

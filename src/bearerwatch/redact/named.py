@@ -37,6 +37,7 @@ BETWEEN: tuple[tuple[str, str], ...] = (
         "token: {value: '…'}",
     ),
     (rf"[({{]\s?(?:value|data)\s?=\s?{_QUOTE}?", "Token(value='…')"),
+    (r":?\s?</[a-z]{1,10}>\s{0,20}(?:<[a-z]{1,10}(?:\s[^<>]{0,80})?>\s{0,4}){0,3}", "<td>token</td><td>…"),
     (_PLAIN_BETWEEN, 'token=…, "token": "…", <token>…'),
     (rf"{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}", "('token', '…')"),
     (rf"{_QUOTE}>>,\s{{0,4}}<<{_QUOTE}|,\s?\"(?=[^\"\s]{{6,200}}\"}})", '{<<"token">>, <<"…">>}, {token, "…"}'),
@@ -71,7 +72,7 @@ BETWEEN: tuple[tuple[str, str], ...] = (
 )
 """Ways to join a name and its value, each with an example. The first that matches decides."""
 NAMED = (
-    r"(?:\s?\([A-Za-z]{1,12}\)|\[[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
+    r"(?:\s?\([A-Za-z]{1,12}\)|\[/?[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
     rf"(?:{'|'.join(regex for regex, _ in BETWEEN)})"
 )
 

@@ -53,7 +53,8 @@ _PASSWORD_ENDINGS = (
     "rootpw",
 )
 _KEYS = _words(
-    "access account api app application auth client consumer encryption fastly fernet functions hmac "
+    "access account aes api app application auth client consumer crypto deploy encrypt "
+    "preshared encryption fastly fernet functions hmac "
     "jwt license master private secret service "
     "session shared sign signing storage subscription webhook "
 )

@@ -90,15 +90,15 @@ _NAMED_FORMS: tuple[Form, ...] = (
         "bearer dpop",
         rf"(?i:bearer|dpop)(?:{GAP}(?:-a )?"
         rf"|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}(?={_T68}{{16}})"
-        rf"|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`])"
+        rf"|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`]|[<({{\[](?={_T68}{{16}}))"
         rf"{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+={{0,4}})",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",
-    )._replace(followers=_GAPS + "\"'=:,"),
+    )._replace(followers=_GAPS + "\"'`=:,<({["),
     _form(
         "scheme",
-        "token jwt basic",
-        rf"(?i:token|jwt|basic){GAP}{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{16,}}+={{0,4}})",
+        "token jwt basic negotiate ntlm",
+        rf"(?<![A-Z0-9+])(?i:token|jwt|basic|negotiate|ntlm){GAP}{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{16,}}+={{0,4}})",
         "weak",
         "RFC 7617; schemes of Django REST framework",
     )._replace(followers=_GAPS),
@@ -121,8 +121,9 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "chosen",
-        "passwor passwd passphrase passcode",
-        r"(?i:password|passwort|passwd|passphrase|passcode)\s(?P<t>[^\s\"'`<>/=:,;]{8,64}+)(?=[\s.,;]|\Z)",
+        "pass pw auth",
+        r"(?i:pass(?:wor[dt]|wd|phrase|code)|(?<=require)pass|(?<=bind|root)pw|(?<=master)auth)"
+        r"(?:\s[^\r\n:=\"']{0,60}:)?\s(?P<t>(?:[^\s\"'`<>/=:,;]|[,;](?!\s|\Z)){8,64}+)(?=[\s.,;)\]]|\Z)",
         "chosen",
         "as people write it: with password …",
     ),
@@ -140,16 +141,17 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "sql",
         "identified",
-        r"(?i:identified)\s{1,4}(?:(?i:with)\s\S{1,40}\s{1,4})?(?i:by|as)\s{1,4}[\"'](?P<t>[^\"'\r\n]{4,200})",
+        r"(?i:identified)\s{1,4}(?:(?i:with)\s\S{1,40}\s{1,4})?(?i:by|as)\s{1,4}[\"']"
+        r"(?!\[(?:token |password\]))(?P<t>[^\"'\r\n]{4,200})",
         "secret",
         "https://dev.mysql.com/doc/refman/en/create-user.html",
     ),
     _form(
         "phrase",
-        "key token secret session·id recovery·code",
-        r"(?i:session id|recovery code"
+        "key token secret session·id session.id recovery·code",
+        r"(?i:session[ .]id|recovery code"
         r"|(?:(?<=api )|(?<=access )|(?<=secret )|(?<=signing )|(?<=encryption )|(?<=private )|(?<=token )"
-        r"|(?<=license ))key"
+        r"|(?<=license )|(?<=master )|(?<=root )|(?<=recovery )|(?<=encrypt ))key"
         r"|(?<=client )secret|(?:(?<=access )|(?<=refresh )|(?<=auth ))token)"
         rf"(?:\s?[:=]\s?|\s(?:is\s)?)[\"'`]?{OURS}(?P<t>{_T68}{{16,}}+)",
         "weak",
@@ -196,7 +198,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "userinfo-token",
         "://",
-        r"://(?P<t>[A-Za-z0-9_-]{16,512}+)@",
+        r"://(?P<t>[A-Za-z0-9_-]{16,512}+)(?::(?:x|x-oauth-basic)?)?@",
         "strong",
         "RFC 3986 §3.2.1: a token as the user of a URL",
     ),
