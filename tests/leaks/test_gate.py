@@ -127,6 +127,11 @@ def test_what_is_read_as_latin_1_is_let_through(gate: Gate) -> None:
     assert [line[start:end] for start, end in gate(line + b"\nclean", "latin-1")] == [line]
 
 
+def test_a_line_in_which_a_form_matches_at_its_end_comes_once(gate: Gate) -> None:
+    line = f"{TOKENS[0]} recovery code"
+    assert [leak[0] for leak in found(gate, f"{line}\n{SHORT}\n".encode())] == [1]
+
+
 def test_clean_lines_are_kept_from_the_exact_stage(gate: Gate) -> None:
     assert list(gate(b"GET /orders/7 200 12ms\n" * 1000)) == []
 

@@ -105,7 +105,7 @@ def _once_a_line(chunk: bytes, view: bytes, wanted: bytes) -> Iterator[int]:
 def _around(chunk: bytes, places: list[int]) -> Iterator[tuple[int, int]]:
     done = -1
     for at in places:
-        if at >= done:
+        if at > done:  # a line feed is the end of the line before it
             start = chunk.rfind(b"\n", 0, at) + 1
             done = chunk.find(b"\n", at)
             if done < 0:
