@@ -477,3 +477,38 @@ def test_what_the_servers_of_the_standard_library_print(stderr: Stderr, token: s
     assert "ValueError: bad [token " in err.getvalue()
     assert "ValueError: bad [token " in stderr.getvalue()
     assert not leaked(token, err.getvalue(), stderr.getvalue(), out.getvalue())
+
+
+def test_a_handler_behind_one_that_writes_finds_no_message_left_on_the_record(
+    logger: logging.Logger, said: Said, token: str
+) -> None:
+    held: list[dict[str, Any]] = []
+
+    class Dumping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            held.append(dict(record.__dict__))
+
+    class Silent(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            super().format(record)
+            return "nothing"
+
+    silent = logging.StreamHandler(io.StringIO())
+    silent.setFormatter(Silent())
+    logger.addHandler(silent)
+    logger.addHandler(Dumping())
+    logger.warning("got %s", f"Bearer {token}")
+    assert not leaked(token, str(said), repr(held))
+
+
+def test_what_cannot_be_formatted_shows_no_token_of_a_mapping(
+    logger: logging.Logger, said: Said, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    logger.warning("%s %s", {"data": ValueError(f"Bearer {token}"), "broken": Broken(), "n": 3})
+    shown = capsys.readouterr().err
+    assert not leaked(token, shown, str(said))
+    assert "'n': 3" in shown

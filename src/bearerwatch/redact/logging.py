@@ -22,6 +22,7 @@ import traceback
 import warnings
 import weakref
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,7 @@ def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
         return _safe_text(_originals["format"](self, _safe(record)))
     _count(record)
     caught(record, {"msg": safe})
+    record.__dict__.pop("message", None)  # formatting has left it there, for whoever is given the record next
     return safe
 
 
@@ -268,6 +270,8 @@ def _redacted(record: logging.LogRecord, *, keeps_exception: bool) -> logging.Lo
                     changes[key] = cleaned
     if not changes:
         return record
+    if "message" in record.__dict__ and ("msg" in changes or "args" in changes):
+        changes["message"] = redact_text(str(record.__dict__["message"]))
     _count(record)
     caught(record, changes)
     safe = copy.copy(record)
@@ -384,14 +388,25 @@ def _unformattable(record: logging.LogRecord) -> dict[str, Any]:
     ``Handler.handleError`` prints them raw.
     """
     args = record.args
-    cleaned: Any = tuple(_plain(value) for value in args) if isinstance(args, tuple) else redact_value(args)
+    cleaned: Any
+    if isinstance(args, tuple):
+        cleaned = tuple(_plain(value) for value in args)
+    elif isinstance(args, Mapping):
+        cleaned = {key: _plain(value) for key, value in redact_value(dict(args)).items()}
+    else:
+        cleaned = redact_value(args)
     return {"msg": redact_text(str(record.msg)), "args": cleaned}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
-    return redact_value(value) if isinstance(value, str | bytes) else redact_text(repr(value))
+    if isinstance(value, str | bytes):
+        return redact_value(value)
+    try:
+        return redact_text(repr(value))
+    except Exception:  # noqa: BLE001 - the caller's object, which nobody could have shown
+        return PLACEHOLDER
 
 
 def _formatwarning(*args: Any, **kwargs: Any) -> str:

@@ -29,6 +29,8 @@ def _of(issuer: str, anchors: str, regex: str, source: str, check: str = "begins
 _W = r"[A-Za-z0-9_-]"
 _A = r"[A-Za-z0-9]"
 _H = r"[0-9a-f]"
+_END = r"(?![A-Za-z0-9+/=_-])"
+"""After a short mark: amid base64 of other things it stands by chance."""
 
 PROVIDERS: tuple[Provider, ...] = (
     _of(
@@ -110,7 +112,9 @@ PROVIDERS: tuple[Provider, ...] = (
         rf"(?:EAA[A-Za-z]{_W}{{60,}}|sq0(?:atp-{_W}{{22}}|csp-{_W}{{43}}))",
         "https://developer.squareup.com/docs/build-basics/access-tokens",
     ),
-    _of("databricks", "dapi", rf"dapi{_H}{{32}}(?:-\d)?", "https://docs.databricks.com/aws/en/dev-tools/auth/pat"),
+    _of(
+        "databricks", "dapi", rf"dapi{_H}{{32}}(?:-\d)?{_END}", "https://docs.databricks.com/aws/en/dev-tools/auth/pat"
+    ),
     _of(
         "atlassian",
         "atatt3xf atbb atctt3xf",
@@ -181,7 +185,7 @@ PROVIDERS: tuple[Provider, ...] = (
     _of("figma", "figd_ figo_", rf"fig[do]_{_W}{{40,}}", "https://www.figma.com/developers/api#access-tokens"),
     _of("dropbox", "sl.", rf"sl\.(?:u\.)?{_W}{{130,}}", "https://developers.dropbox.com/oauth-guide"),
     _of("rubygems", "rubygems_", rf"rubygems_{_H}{{48}}", "https://guides.rubygems.org/api-key-scopes/"),
-    _of("crates", "cio", rf"cio{_A}{{32}}", "https://crates.io/data-access"),
+    _of("crates", "cio", rf"cio{_A}{{32}}{_END}", "https://crates.io/data-access"),
     _of(
         "supabase",
         "sbp_ sb_secret_",

@@ -17,7 +17,7 @@ from bearerwatch.redact.madeup import made_up
 __all__ = ["HIDING", "NOISY", "View", "noisy", "undone", "view_of", "wrapped"]
 
 _MOST_ROUNDS = 3
-_MOST_RUNS = 16
+_MOST_RUNS = 64
 _LONGEST_RUN = 16_384
 _MOST_JUDGED = 64
 _SHORTEST_RUN = "x" * 32
@@ -170,7 +170,6 @@ def wrapped(text: str, known: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[
     kinds = text.encode("ascii", "replace").translate(_KINDS).decode()
     stop = number = 0
     while number < _MOST_RUNS and (start := kinds.find(_SHORTEST_RUN, stop)) >= 0:
-        number += 1
         stop = kinds.find(" ", start)
         if stop < 0:
             stop = len(kinds)
@@ -186,6 +185,7 @@ def wrapped(text: str, known: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[
             if found is not None:
                 yield start, end, found
         elif run not in (low, run.upper()):
+            number += 1
             for shift in range(4):  # it may begin amid a group of four
                 body = run[shift:].rstrip("=").translate(_STANDARD)
                 body = body[: len(body) - 1] if len(body) % 4 == 1 else body
