@@ -508,7 +508,7 @@ def test_what_cannot_be_formatted_shows_no_token_of_a_mapping(
         def __repr__(self) -> str:
             raise ValueError
 
-    logger.warning("%s %s", {"data": ValueError(f"Bearer {token}"), "broken": Broken(), "n": 3})
+    logger.warning("%s %s", {"data": ValueError(f"Bearer {token}"), "broken": Broken(), "n": 3})  # noqa: PLE1206 - what is wrong here is the point
     shown = capsys.readouterr().err
     assert not leaked(token, shown, str(said))
     assert "'n': 3" in shown
