@@ -12,6 +12,7 @@ from collections.abc import Callable
 from bearerwatch.redact.checks import CHECKS, before
 from bearerwatch.redact.columns import COLUMNS
 from bearerwatch.redact.commands import COMMANDS
+from bearerwatch.redact.documents import DOCUMENTS
 from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.madeup import made_up
 from bearerwatch.redact.named import LOOSE
@@ -254,6 +255,7 @@ BESIDES: tuple[tuple[str, Callable[[str], list[Span]], str], ...] = (
     ("kty", _private_members, _PRIVATE.pattern),
     *COMMANDS,
     *TRANSCRIPTS,
+    *DOCUMENTS,
     *COLUMNS,
 )
 """What is told by its place: the anchor, in lower case, what finds it, and how such a place looks."""

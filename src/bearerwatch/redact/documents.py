@@ -1,0 +1,204 @@
+"""What programs, tests, documents and statements write of secrets, where no name right before them tells it."""
+
+from __future__ import annotations
+
+from bearerwatch.redact.places import STRING, VALUE, Place, besides, made, phrase
+
+__all__ = ["DOCUMENTS"]
+
+_TELLS = r"(?i:passw|passphrase|pwd|secret|token|api.?key|\botp\b|totp)"
+_ROWS = r"(?P<t>(?:[A-Za-z0-9+/=]{1,80}(?:\r?\n|\\r\\n|\\n|\Z)\s{0,8}){1,400}+)"
+
+_PROGRAMS: tuple[Place, ...] = (
+    Place(
+        "stdin",
+        ("--password-stdin", "--stdin", "--with-token"),
+        rf"(?i:echo|printf|<<<)\s{{1,2}}(?:-n\s|-e\s|[\"']%s(?:\\n)?[\"']\s)?[\"']?{VALUE}[\"']?\s?\|[^\n]{{0,80}}?--(?:password-stdin|stdin|with-token)",
+        "https://docs.docker.com/reference/cli/docker/login/#password-stdin",
+    ),
+    Place(
+        "here",
+        ("--with-token", "--stdin", "--password-stdin", "passwd"),
+        rf"(?:--password-stdin|--stdin|--with-token|chpasswd|passwd)[^\n<]{{0,60}}<<<\s?[\"']?(?:[a-z_][a-z0-9_-]{{0,31}}:)?{VALUE}",
+        "https://www.gnu.org/software/bash/manual/html_node/Redirections.html",
+    ),
+    Place(
+        "chpasswd",
+        ("chpasswd",),
+        r"(?i:echo|printf)\s{1,2}(?:-n\s|-e\s|[\"']%s(?:\\n)?[\"']\s)?[\"']?[A-Za-z_][A-Za-z0-9_.-]{0,31}:(?P<t>[^\"'\n\s\\|]{4,128})[^\n|]{0,4}\|\s?(?:sudo\s)?(?:/usr/sbin/)?chpasswd",
+        "https://man7.org/linux/man-pages/man8/chpasswd.8.html",
+    ),
+    Place(
+        "cloud-init",
+        ("chpasswd",),
+        r"chpasswd:\s{0,20}\n?[^\n]{0,40}list:\s{0,4}\|?\s{1,40}[-\"']?\s?[A-Za-z_][A-Za-z0-9_.-]{0,31}:(?P<t>[^\"'\n\s\\|]{4,128})",
+        "https://cloudinit.readthedocs.io/en/latest/reference/modules.html#set-passwords",
+    ),
+    Place(
+        "secure-string",
+        ("securestring",),
+        rf"(?i:convertto-securestring\s{{1,4}}(?:-(?:string|asplaintext|force)\s{{1,4}}){{0,3}})(?!-)[\"']?{VALUE}",
+        "https://learn.microsoft.com/powershell/module/microsoft.powershell.security/convertto-securestring",
+    ),
+    Place("secure-pipe", ("securestring",), rf"[\"']{STRING}[\"']\s?\|\s?(?i:convertto-securestring)", "as above"),
+    Place(
+        "credential",
+        ("networkcredential", "set-secret"),
+        rf"(?i:networkcredential\(\s?[\"'][^\"'\n]{{0,80}}[\"'],\s?|set-secret\s{{1,4}}(?:-name\s{{1,4}}\S{{1,80}}\s{{1,4}}|[A-Za-z][^\s-]{{0,80}}\s{{1,4}})?-secret\s{{1,4}})[\"']{STRING}[\"']",
+        "https://learn.microsoft.com/dotnet/api/system.net.networkcredential",
+    ),
+    Place(
+        "add-mask",
+        ("::add-mask::",),
+        r"::add-mask::(?P<t>[^\r\n\"']{4,2048})",
+        "https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log",
+    ),
+    Place(
+        "set-variable",
+        ("issecret=true", "task.setsecret"),
+        r"##vso\[task\.(?:setvariable\s(?=[^\]\n]{0,200}issecret=true)|setsecret)[^\]\n]{0,200}\](?P<t>[^\r\n\"']{4,2048})",
+        "https://learn.microsoft.com/azure/devops/pipelines/process/set-secret-variables",
+    ),
+    Place(
+        "call",
+        ("auth",),
+        rf"(?i:auth)[\"']?\s?[=:]\s?[\[(]\s?[bru]?\\?[\"'][^\"'\n]{{0,100}}[\"'],\s?[bru]?\\?[\"']{STRING}(?=\\?[\"'])",
+        "https://docs.python-requests.org/en/latest/user/authentication/",
+    ),
+    Place(
+        "auth-class",
+        ("auth(",),
+        rf"(?i:(?:http|basic|digest|ntlm|proxy)[a-z_]{{0,12}}auth)\(\s?(?:(?:user(?:name)?|login)=)?[bru]?\\?[\"'][^\"'\n]{{0,100}}[\"'],\s?[bru]?\\?[\"']{STRING}(?=\\?[\"'])",
+        "https://docs.python-requests.org/en/latest/user/authentication/",
+    ),
+    Place(
+        "typed",
+        ("passw", "secret", "token", "pwd"),
+        rf"{_TELLS}[^\n]{{0,60}}?\)\s{{0,4}}\.(?:type|fill|send_keys|sendKeys|setValue|set_value|fill_in|press_sequentially|pressSequentially|set|addValue|typeText|enterText|with_text)\(\s?[\"'`]{STRING}(?=[\"'`])",
+        "https://docs.cypress.io/api/commands/type; https://playwright.dev/docs/api/class-locator#locator-fill; https://www.selenium.dev/documentation/webdriver/elements/interactions/",
+    ),
+    Place(
+        "typed-into",
+        ("passw", "secret", "token", "pwd"),
+        rf"(?i:type|fill|change|enter|input|set)[A-Za-z_]{{0,16}}\([^\n]{{0,60}}?{_TELLS}[^\n\"'`()]{{0,16}}[\"'`]?\s?\)?,\s?[\"'`]{STRING}(?=[\"'`])",
+        "https://testing-library.com/docs/user-event/utility#type; https://playwright.dev/docs/api/class-page#page-fill",
+    ),
+    Place(
+        "robot",
+        ("input password",),
+        rf"(?i:input\spassword)(?:\s{{2,16}}|\t)\S{{1,120}}(?:\s{{2,16}}|\t){VALUE}",
+        "https://robotframework.org/SeleniumLibrary/SeleniumLibrary.html#Input%20Password",
+    ),
+    Place(
+        "robot-text",
+        ("passw", "token", "secret"),
+        rf"(?i:(?:input|type|fill)\s(?:text|secret))(?:\s{{2,16}}|\t)\S{{0,60}}?(?i:passw|token|secret)\S{{0,60}}(?:\s{{2,16}}|\t){VALUE}",
+        "https://robotframework.org/SeleniumLibrary/SeleniumLibrary.html#Input%20Text",
+    ),
+    Place(
+        "steps",
+        ("passw", "secret", "token", "api key"),
+        rf"(?i:type|enter|fill|input|typing|entering|set|provide)(?:s|ed)?\s[\"'`]{STRING}[\"'`]"
+        rf"\s(?i:in|into|in to|for|as|on)\s(?:(?i:the|my|a)\s)?[\"'`]?[A-Za-z _-]{{0,20}}?{_TELLS}",
+        "https://cucumber.io/docs/gherkin/reference/",
+    ),
+    Place(
+        "expect",
+        ("assw",),
+        r"(?i:assw|passphrase)[^\n]{0,40}(?:\r?\n[^\n]{0,40}?)?(?<![A-Za-z])(?:send(?:line)?|exp_send)[\s(]{1,2}(?:--\s)?[bru]?[\"'](?P<t>[^\"'\n\\]{4,128})",
+        "https://linux.die.net/man/1/expect; https://pexpect.readthedocs.io/",
+    ),
+)
+
+_DOCUMENTS: tuple[Place, ...] = (
+    Place(
+        "ppk",
+        ("private-",),
+        rf"(?i:private-lines):\s[0-9]{{1,3}}(?:\r?\n|\\r\\n|\\n){_ROWS}",
+        "https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html",
+        lambda *_: True,
+        "pem",
+    ),
+    Place("ppk-mac", ("private-",), r"(?i:private-mac):\s(?P<t>[0-9a-f]{40,64})", "as above", made, "pem"),
+    Place(
+        "ssh2",
+        ("private key ----",),
+        rf"PRIVATE KEY ----(?:\r?\n|\\n)(?:[A-Za-z-]{{1,30}}: [^\n]{{0,200}}\n){{0,5}}{_ROWS}",
+        "RFC 4716, of private keys",
+        lambda *_: True,
+        "pem",
+    ),
+    Place(
+        "openvpn",
+        ("static key", "client key", "server key"),
+        rf"(?i:OpenVPN (?:static|tls-crypt-v2 (?:client|server)) key(?: V1)?)-----(?:\r?\n|\\n)\s{{0,8}}{_ROWS}",
+        "https://openvpn.net/community-resources/reference-manual-for-openvpn-2-6/",
+        lambda *_: True,
+        "pem",
+    ),
+    Place(
+        "wireguard",
+        ("privatekey", "presharedkey", "preshared key"),
+        r"(?i:private|preshared)\s?(?i:key)\s?[=:]\s?(?P<t>[A-Za-z0-9+/]{20,}=)",
+        "https://man7.org/linux/man-pages/man8/wg.8.html",
+        made,
+        "wireguard",
+    ),
+    Place(
+        "hex-key",
+        ("private key",),
+        r"(?i:private key)s?[\"']?(?:\s?[:=]|\sis)?\s{0,4}[\"']?(?P<t>(?:0x)?[0-9a-fA-F]{64})(?![0-9a-fA-F])",
+        "https://ethereum.org/en/developers/docs/accounts/",
+        made,
+        "hex-key",
+    ),
+    Place(
+        "numbered-key",
+        ("private key",),
+        r"\([0-9]{1,3}\)\s{1,2}(?P<t>0x[0-9a-fA-F]{64})(?![0-9a-fA-F])",
+        "https://hardhat.org/hardhat-network/docs/reference, Ganache",
+        lambda text, start, _end: "rivate" in text[:start],
+        "hex-key",
+    ),
+    Place(
+        "mnemonic",
+        ("mnemonic", "phrase", "seed words"),
+        r"(?i:mnemonic|(?:seed|recovery|secret|backup|wallet)[ _-](?:recovery[ _-])?phrase|seed words)"
+        r"[\"']?\s?(?:[:=]|\sis:?)\s{0,4}[\"'`]?(?P<t>(?:[a-z]{3,8} ){11,23}[a-z]{3,8})(?![a-z ])",
+        "https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki",
+        phrase,
+        "mnemonic",
+    ),
+    Place(
+        "encoded",
+        ("encoded",),
+        r"(?:api_key|apiKey)\\?\"\s?:\s?\\?\"[^\"\n]{1,200}\",\s{0,12}\\?\"encoded\\?\"\s?:\s?\\?\"(?P<t>[A-Za-z0-9+/]{20,}={0,2})",
+        "https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-create-api-key",
+        made,
+        "api-key",
+    ),
+)
+
+_STATEMENTS: tuple[Place, ...] = (
+    Place(
+        "sql-password",
+        ("password(",),
+        rf"(?<![A-Za-z_])(?i:password|old_password)\(\s?\\?[\"']{STRING}(?=\\?[\"'])",
+        "https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/encryption-hashing-and-compression-functions/password",
+    ),
+    Place(
+        "sql-crypt",
+        ("crypt(",),
+        rf"(?i:pgp_sym_(?:en|de)crypt(?:_bytea)?|aes_(?:en|de)crypt|des_(?:en|de)crypt)\((?:'[^'\n]{{0,200}}'|[^'\n,()]{{1,80}}|[a-z_]{{1,20}}\([^'\n()]{{0,80}}\)),\s?\\?'{STRING}(?=\\?')",
+        "https://www.postgresql.org/docs/current/pgcrypto.html; https://dev.mysql.com/doc/refman/en/encryption-functions.html",
+    ),
+    Place(
+        "sql-salt",
+        ("crypt(",),
+        rf"(?i:crypt)\(\s?\\?'{STRING}\\?',\s?(?i:gen_salt)",
+        "https://www.postgresql.org/docs/current/pgcrypto.html",
+    ),
+)
+
+DOCUMENTS = besides((*_PROGRAMS, *_DOCUMENTS, *_STATEMENTS))
+"""For the gate."""
