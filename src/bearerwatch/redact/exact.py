@@ -42,7 +42,9 @@ _CHOSEN_REST = re.compile(rf"{LOOSE}*+")
 """The same of what people choose, which may have any characters in it, but is not the next field."""
 _CLOSED = {quote: re.compile(rf"[^\s\\{quote}]{{0,256}}(?={quote})") for quote in "\"'`"}
 """The rest of a value that is quoted."""
-_CHANGED = re.compile(r"[\"'`]\s?(?:->|=>|\u2192)\s?[\"'`](?P<t>[^\s\"'`\[<{(]{4,512})(?=[\"'`])")
+_CHANGED = re.compile(
+    r"[\"'`]\s?(?:->|=>|\u2192)\s?[\"'`](?P<t>[^\s\"'`\[<{(]{4,512})(?=[\"'`])|\sto\s(?P<to>[^\s\"'`\[<{(]{6,512})"
+)
 _NEXT = re.compile(r"[\"'`]?\s?(?:,|;| and| to)\s{0,2}[\"'`]?(?P<t>[A-Za-z0-9._~+/-]{20,512}+={0,2}(?![=:]))")
 _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
@@ -132,8 +134,8 @@ class Candidates:
     def _further(self, end: int, kind: str) -> None:
         """What stands behind a secret that ends at *end*: what it has become, or the rest of a list."""
         match = _CHANGED.match(self._text, end)
-        if match is not None:
-            self._keep(Span(*match.span("t"), kind))
+        if match is not None and (match["t"] or CHECKS["chosen"](self._text, *match.span("to"))):
+            self._keep(Span(*match.span(match.lastgroup or "t"), kind))
         match = None if kind == PASSWORD else _NEXT.match(self._text, end)
         while match is not None and made_up(match["t"]):
             self._keep(Span(*match.span("t"), kind))
@@ -287,6 +289,8 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         ("api ", "access ", "secret ", "unseal ")
     ):
         return TOKEN_LIKE
+    if name.lower() == "key" and text[max(begin - 6, 0) : begin].lower().endswith(("with ", "using ", "tunnel ")):
+        return LONG_TOKEN
     if name.lower() == "signature":  # of a URL that whoever has it may open
         return TOKEN_LIKE if any(beside in text for beside in _SIGNED) else NONE
     if name.lower() == "code":

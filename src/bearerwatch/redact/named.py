@@ -59,6 +59,10 @@ BETWEEN: tuple[tuple[str, str], ...] = (
     (r"\";s:[0-9]{1,5}:\"", 's:5:"token";s:8:"…"'),
     (r"(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])", "PASSWORD '…'"),
     (rf"[\"']?\s{{1,4}}{_VERBS}\s?[:=]?\s{{1,4}}(?:[\"'`]|(?=[^\"'`\s]{{8}}))", "the token is …"),
+    (
+        r"\s(?:provided|supplied|given|used|sent|presented|mismatch)\s?:\s{1,2}(?:(?:expected|got)\s)?[\"'`]?(?=[^\"'`\s]{16})",
+        "invalid token provided: …",
+    ),
     (r"\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})", "token - …"),
     (r"\s?\.{3,60}\s?(?=[^\"'`\s]{16})", "token ...... …"),
     (r"\(\s?[bru]?[\"'](?=[^\"'\s]{16})", "Token('…')"),

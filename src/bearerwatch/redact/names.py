@@ -35,7 +35,7 @@ _TOKENS = _words(
     "sessiontoken token tokens accesskey accesstoken refreshtoken idtoken apitoken privatekey secretkey csrftoken "
     "pepper tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
 )
-_WEAK = _words("auth bearer cred creds sess session sid ticket tokens secrets")
+_WEAK = _words("auth bearer cred creds csrf xsrf sess session sid ticket tokens secrets")
 _PASSWORDS = _words(
     "kennwort psk senha wachtwoord "
     "passe pass passcode passphrase passwd password passwords passwort pw pwd userpass dbpass"

@@ -104,7 +104,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     )._replace(followers=_GAPS),
     _form(
         "named",
-        "tok secret key pass jwt jwe jws auth sess sid cred assertion bearer pw sig code pepper psk ticket "
+        "tok secret key pass jwt jwe jws auth sess sid cred assertion bearer pw sig code pepper psk ticket srf "
         "senha wachtwoord kennwort",
         rf"{_NAME}(?P<t>{PLAIN}|{QUOTED}|{UNQUOTED})",
         "keyed",
@@ -148,8 +148,8 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "phrase",
-        "key token secret session·id session.id recovery·code",
-        r"(?i:session[ .]id|recovery code"
+        "key token secret sess recovery·code",
+        r"(?i:session(?:[ .]id|[\"']?\s?[:=]\s?{\s?[\"']?id[\"']?)|recovery code"
         r"|(?:(?<=api )|(?<=access )|(?<=secret )|(?<=signing )|(?<=encryption )|(?<=private )|(?<=token )"
         r"|(?<=license )|(?<=master )|(?<=root )|(?<=recovery )|(?<=encrypt ))key"
         r"|(?<=client )secret|(?:(?<=access )|(?<=refresh )|(?<=auth ))token)"
