@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bearerwatch.redact.checks import CHECKS
 from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE, secret_name
-from bearerwatch.redact.places import Besides, given, taken
+from bearerwatch.redact.places import Besides, Check, given, hard, taken
 from bearerwatch.redact.spans import Span
 
 __all__ = ["COLUMNS"]
@@ -31,10 +31,10 @@ _ITEM = re.compile(
 _QUOTES = re.compile(r"[NnEeBbUu]{0,2}\\?[\"']")
 
 
-def _secret(held: int, text: str, start: int, end: int) -> Span | None:
+def _secret(held: int, text: str, start: int, end: int, check_of_passwords: Check = given) -> Span | None:
     """What stands in a column that holds *held*."""
     if held == PASSWORD_LIKE:
-        span = taken(text, start, end, given)
+        span = taken(text, start, end, check_of_passwords)
         return None if span is None else Span(*span, PASSWORD)
     check = CHECKS["weak" if held == LONG_TOKEN else "keyed"]
     span = taken(text, start, end, given)
@@ -156,7 +156,9 @@ def _marks(statement: str) -> list[tuple[int, int]]:
 
 
 _HEAD = re.compile(rf"(?<![^\n])(?P<head>(?=[^\n]{{0,2000}}{_ANY})[^\n|]{{0,400}}(?:\|[^\n|]{{0,400}}){{1,40}}+)\r?\n")
-_RULE = re.compile(r"[\s|:+=-]*\Z")
+_RULE = re.compile(r"[\s|:+=-]*-[\s|:+=-]*\Z")
+_TITLE = re.compile(r"\s*[*`]{0,2}[A-Za-z][A-Za-z0-9_]*(?:[ _.-][A-Za-z0-9_]+){0,2}[*`]{0,2}\s*\Z")
+"""The head of a column that has a name."""
 
 
 def _tables(text: str) -> list[Span]:
@@ -167,14 +169,15 @@ def _tables(text: str) -> list[Span]:
         if head.start() < done:
             continue
         cells = head["head"].split("|")
-        held = _held(cells)
-        if not any(held):
-            continue
+        held = [kind if _TITLE.match(cell) else NONE for kind, cell in zip(_held(cells), cells, strict=True)]
         at = head.end()
+        rule = text[at : text.find("\n", at) if text.find("\n", at) >= 0 else len(text)]
+        if not any(held) or not _RULE.match(rule):
+            continue
         for _ in range(_MOST_ROWS):
             end = text.find("\n", at)
             line = text[at : end if end >= 0 else len(text)]
-            if _RULE.match(line) is None or not line.strip():
+            if not _RULE.match(line):
                 row = line.split("|")
                 if len(row) != len(cells):
                     break
@@ -192,7 +195,7 @@ def _row(text: str, at: int, cells: Sequence[str], held: Sequence[int], gap: int
         if (
             kind != NONE
             and inner
-            and (span := _secret(kind, text, start := at + cell.index(inner), start + len(inner)))
+            and (span := _secret(kind, text, start := at + cell.index(inner), start + len(inner), hard))
         ):
             yield span
         at += len(cell) + gap
@@ -254,7 +257,7 @@ def _cells(text: str) -> list[Span]:
             held != NONE
             and name == NONE
             and value
-            and (span := _secret(held, text, start := text.index(value, cell.start("t")), start + len(value)))
+            and (span := _secret(held, text, start := text.index(value, cell.start("t")), start + len(value), hard))
         ):
             found.append(span)
         if cell["tag"] == "th":

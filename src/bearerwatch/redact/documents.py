@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerwatch.redact.places import STRING, VALUE, Place, besides, made, phrase
+from bearerwatch.redact.places import STRING, VALUE, Place, besides, hard, made, phrase
 
 __all__ = ["DOCUMENTS"]
 
@@ -62,7 +62,7 @@ _PROGRAMS: tuple[Place, ...] = (
     Place(
         "call",
         ("auth",),
-        rf"(?i:auth)[\"']?\s?[=:]\s?[\[(]\s?[bru]?\\?[\"'][^\"'\n]{{0,100}}[\"'],\s?[bru]?\\?[\"']{STRING}(?=\\?[\"'])",
+        rf"(?<![A-Za-z])(?i:(?:basic|digest|http|proxy)?_?auth)[\"']?\s?[=:]\s?[\[(]\s?[bru]?\\?[\"'][^\"'\n]{{0,100}}[\"'],\s?[bru]?\\?[\"']{STRING}(?=\\?[\"'])",
         "https://docs.python-requests.org/en/latest/user/authentication/",
     ),
     Place(
@@ -80,8 +80,9 @@ _PROGRAMS: tuple[Place, ...] = (
     Place(
         "typed-into",
         ("passw", "secret", "token", "pwd"),
-        rf"(?i:type|fill|change|enter|input|set)[A-Za-z_]{{0,16}}\([^\n]{{0,60}}?{_TELLS}[^\n\"'`()]{{0,16}}[\"'`]?\s?\)?,\s?[\"'`]{STRING}(?=[\"'`])",
+        rf"(?<![A-Za-z])(?i:type|fill|enter|input|change)[A-Za-z_]{{0,16}}\([^\n]{{0,60}}?{_TELLS}[^\n\"'`()]{{0,16}}[\"'`]?\s?\)?,\s?[\"'`]{STRING}(?=[\"'`])",
         "https://testing-library.com/docs/user-event/utility#type; https://playwright.dev/docs/api/class-page#page-fill",
+        hard,
     ),
     Place(
         "robot",

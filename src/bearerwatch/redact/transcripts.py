@@ -23,7 +23,7 @@ _PROTOCOLS: tuple[Place, ...] = (
     Place(
         "user-pass",
         ("pass ",),
-        rf"(?<![A-Za-z0-9])(?i:USER\s[^\s]{{1,80}}[^\n]{{0,80}}?(?:\r?\n|\\r\\n)(?:[^\n]{{0,160}}(?:\r?\n|\\r\\n)){{0,2}}?[^\n]{{0,40}}?(?<![A-Za-z0-9])PASS\s){VALUE}{_END}",
+        rf"(?<![A-Za-z0-9])(?:USER\s[^\s]{{1,80}}[^\n]{{0,80}}?(?:\r?\n|\\r\\n)(?:[^\n]{{0,160}}(?:\r?\n|\\r\\n)){{0,2}}?[^\n]{{0,40}}?(?<![A-Za-z0-9])PASS\s){VALUE}{_END}",
         "RFC 959 §4.1.1, RFC 1939 §7",
     ),
     Place("authinfo", ("authinfo",), rf"(?i:authinfo\s(?:user\s\S{{1,80}}\s{{1,4}})?pass\s){VALUE}", "RFC 4643 §2.3"),
@@ -101,7 +101,7 @@ _PROTOCOLS: tuple[Place, ...] = (
     Place(
         "machine",
         ("password ",),
-        rf"(?:machine\s{{1,8}}(?:[A-Za-z0-9-]{{1,63}}\.[^\s]{{1,200}}|localhost)|default)\s{{1,8}}(?:(?:login|account)\s{{1,8}}[^\s]{{1,100}}\s{{1,8}}){{0,2}}password\s{{1,8}}[\"']?{VALUE}",
+        rf"(?:machine\s{{1,8}}(?:[A-Za-z0-9-]{{1,63}}\.[^\s]{{1,200}}|localhost)|default(?=\s{{1,8}}login\s))\s{{1,8}}(?:(?:login|account)\s{{1,8}}[^\s]{{1,100}}\s{{1,8}}){{0,2}}password\s{{1,8}}[\"']?{VALUE}",
         "https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html",
     ),
     Place(
@@ -214,6 +214,7 @@ _DEVICES: tuple[Place, ...] = (
         ("pre-shared-key",),
         rf"(?i:pre-shared-key)\s(?:(?:ascii-text|hexadecimal|local|remote|cipher|(?:address|hostname)\s\S{{1,80}}(?:\s[0-9.]{{7,15}})?\skey)\s)?{_TYPE}[\"']?{VALUE}",
         "https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/security-edit-pre-shared-key.html",
+        hard,
     ),
     Place(
         "isakmp",
