@@ -196,7 +196,7 @@ def _apart(text: str, at: int, start: int, end: int) -> bool:
     line = text.rfind("\n", at, start) + 1
     if not line:
         return False
-    if text[line] in " \t":
+    if text[line] in " \t<":
         return text[end : end + 1] in (":", "=")
     if text[line] in "\"'" and start == line + 1 and text[end + 1 : end + 2] in _ENDED:
         return False  # as interpreters show what they were asked for
