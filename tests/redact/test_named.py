@@ -89,6 +89,8 @@ def test_a_word_with_a_number_is_a_password(text: str, secret: str) -> None:
         "password hashing-with argon2id-v13",
         "beeline -u jdbc:hive2://db.example.com:10000 -n bob",
         "password=&user=bob12345",
+        '"AWS::IAM::AccessKey": "62d91b17309e76c8"',
+        "proxy_auth=self._proxy.auth",
         "the token for user-12345 is expired-already",
         "Reset password with 'forgot-password' link",
         "Authorization:\nX-B3-Sampled: 1",

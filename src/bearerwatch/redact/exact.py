@@ -279,6 +279,8 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         return NONE  # a mark of ours, unless it is as PHP prints arrays
     if text.endswith(("://", "checksum/"), 0, begin):
         return NONE  # the user of a URL, whose password has a form of its own, and a digest
+    if text[begin - 2 : begin] == "::" and begin > 2 and text[begin - 3].isalnum():
+        return NONE  # a type within others
     if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":
         return NONE  # one of many fields between colons
     if name in ("key", "code") and text[begin - 1 : begin] in ("?", "&"):

@@ -27,6 +27,8 @@ _SHORT_WORDS = frozenset(_SHORT.split())
 """Words and abbreviations of one or two letters; of random letters there are others, and more of them."""
 _INNER = re.compile(r"[A-Za-z][0-9]{1,3}[a-z]")
 _ALGORITHMS = re.compile(r"(?:[REPH]S|(?i:sha|aes|md))-?(?:1|5|128|224|256|384|512)(?![0-9])")
+_NEVER = ("arn:", "$", "%(", "*", "=", "self.", "this.", "cls.")
+"""Beginnings of variables, attributes and masks."""
 _VISIBLE = 12
 _MASK = re.compile(r"\*{3,}|\.{3,}")
 _OBJECT = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]*@[0-9a-f]{1,8}\Z")
@@ -100,7 +102,7 @@ def made_up(value: str) -> bool:
         return False
     if _HEX.match(value) or _BASE32.match(value):
         return True
-    if number(value) or parameter(value) or value.startswith(("arn:", "$", "%(", "*", "=")):
+    if number(value) or parameter(value) or value.startswith(_NEVER):
         return False
     if len(value) > _LONGEST:
         return len(set(value[:_LONGEST])) > 2
