@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bearerwatch.redact import engine, gate
-from bearerwatch.redact.coarse import wider
+from bearerwatch.redact.coarse import needed, wider
 from bearerwatch.redact.exact import ANCHORS
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.views import noisy, undone, wrapped
@@ -87,11 +87,28 @@ def test_most_lines_that_only_speak_of_tokens_are_passed_over():
         (r"a(?:b+|c{2,})?d{4,9}e*", "a(?:b+|c{2,})?d{4}"),
         (r"(?i:a+|(b)c{2,8}(?:d|e*))f?", "(?i:a|(?:b)c{2})"),
         (r"a(?:b|c*)\Z", "a"),
+        (r"a*?b+?c{2,9}?d", "a*b+c{2,}d"),
+        (r"(?:authenticate[^\n]{0,80}?secret)|(?:key[^\n]{0,9}\)\.type\(\")", r"(?:authenticate)|(?:\)\.type\(\")"),
         (r"a\s?{b{3}", r"a[\x09-\x0d\x1c-\x20]?\{b{3}"),
     ],
 )
 def test_forms_are_made_wider(regex, wide):
     assert wider(regex) == wide
+
+
+@pytest.mark.parametrize(
+    ("regex", "strings"),
+    [
+        (r"(?:mysql|mongo)\s-p(?=x)", {"mysql", "mongo"}),
+        (r"(?i:PASS[^\n]*?)\.(?:set|type)\(", {".set(", ".type("}),
+        (r"token\s[\"'](?:a|b+)", {'"', "'"}),
+        (r"(?:one)?two{2}t.ree|(?:f(?:our|ive))six", {"ree", "four", "five"}),
+        (r"(?:abc|[0-9])+x{0,3}", set()),
+        (r"key[^\n]*\n", {"\n"}),
+    ],
+)
+def test_what_a_regex_needs(regex, strings):
+    assert needed(regex) == strings
 
 
 def test_all_words_are_asked_for_at_once():

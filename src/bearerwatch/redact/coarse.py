@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from bearerwatch.redact.exact import BESIDES
 from bearerwatch.redact.patterns import FORMS, Form
 
-__all__ = ["expressions", "wider"]
+__all__ = ["expressions", "needed", "number_of", "over_lines", "wider"]
 
 _LOOK = ("(?=", "(?!", "(?<=", "(?<!")
 _OPENS = re.compile(r"\((?:\?(?:P<[a-z]+>|>|:|(i:)))?")
-_TIMES = re.compile(r"(?:\{(?P<least>\d+)(?P<range>,(?P<most>\d*))?\}|(?P<sign>[*+?]))\+?")
+_TIMES = re.compile(r"(?:\{(?P<least>\d+)(?P<range>,(?P<most>\d*))?\}|(?P<sign>[*+?]))[+?]?")
 _SIGNS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _FEW = 2
 # Python's \s in ASCII; what is not space to Hyperscan is more than what is none to Python.
@@ -27,13 +28,143 @@ _CHOSEN = ("kennwort", "masterauth", "pass", "psk", "pw", "senha", "wachtwoord")
 """Of the names of secrets those of passwords, which may be words alone."""
 _TELLING, _TELLING_LENGTH = "A-Z0-9", 16
 """What shows within so many characters that a value is no word: see :func:`bearerwatch.redact.checks.telling`."""
+_COMMON = frozenset(
+    {
+        *("api key", "assw", "auth", "code", "community", "connect ", "cookie", "creds", "encoded", "key", "key "),
+        *("kty", "pass", "pass ", "passw", "passwd", "password", "password ", "phrase", "private key", "pwd"),
+        *("secret", "secret ", "secrets", "token", " login ", "set passw", "set secret", "set key", "vault"),
+    }
+)
+"""Of the words of ``BESIDES`` those that stand in many lines that hold no secret."""
+_TELLING_SIGNS = frozenset("\"'`([{<|")
+_USUAL = frozenset({"arg", "config", "env", "set", "username"})
+"""Of what stands beside them the same."""
+_ENOUGH, _FEWER = 8, 5
+"""Letters in a row that few lines have: of what something begins with, and of what it goes on with."""
+_ANYTHING = (r"[^\r\n]", r"[^\n]", "[^()]")
 _LAST_CLASS = re.compile(r"\[(?P<rest>[^\]]*A-Z[^\]]*)\]\{\d+\}(?P<ends>\)*)\Z")
+
+
+class _Atom(NamedTuple):
+    """A character, a class or a group, and how often it stands there."""
+
+    text: str
+    """Of a group how it opens."""
+    group: list[list[_Atom]] | None
+    least: int
+    most: int | None
+
+
+_END = _Atom("", None, 0, 0)
+_MOST_STRINGS = 64
 
 
 def expressions() -> list[tuple[int, str]]:
     """Of everything that is told by its form, with its number in ``(*FORMS, *BESIDES)``."""
     of_forms = [(number, expression) for number, form in enumerate(FORMS) for expression in _of(form)]
-    return of_forms + [(number, wider(regex)) for number, (_, _, regex) in enumerate(BESIDES, len(FORMS))]
+    return of_forms + [(number, expression) for expression, number in _first_of_each().items() if expression]
+
+
+def number_of(place: int) -> int:
+    """The number under which the entry at *place* in ``BESIDES`` is looked for: of those alike the first one's."""
+    word, _, regex = BESIDES[place]
+    return _first_of_each()[_at(word, regex)]
+
+
+def over_lines(place: int) -> bool:
+    """Whether the entry at *place* in ``BESIDES`` may need more than one line: then only its word tells."""
+    word, _, regex = BESIDES[place]
+    return word in _COMMON and (r"[^\x00]" in regex or any(map(_needs_line_end, _alternatives(regex, 0)[0])))
+
+
+@cache
+def _first_of_each() -> dict[str, int]:
+    first: dict[str, int] = {}
+    for number, (word, _, regex) in enumerate(BESIDES, len(FORMS)):
+        first.setdefault(_at(word, regex), number)
+    return first
+
+
+def needed(regex: str) -> frozenset[str]:
+    """In lower case, strings of which one is in whatever *regex* matches; none if that is not known."""
+    parsed, _ = _alternatives(regex, 0)
+    every = [_needed(sequence) for sequence in parsed]
+    return frozenset().union(*every) if all(every) else frozenset()
+
+
+def _needed(sequence: list[_Atom]) -> frozenset[str]:
+    best: frozenset[str] = frozenset()
+    runs = frozenset({""})
+    for atom in [*sequence, _END]:
+        letters = _strings(atom)
+        if letters and len(runs) * len(letters) <= _MOST_STRINGS:
+            runs = frozenset(run + more for run in runs for more in letters)
+            continue
+        best = max(best, runs, key=_worth)
+        runs = frozenset({""})
+        if atom.group is not None and atom.least > 0:
+            inner = [_needed(alternative) for alternative in atom.group]
+            if all(inner):
+                best = max(best, frozenset().union(*inner), key=_worth)
+    return best if _worth(best) > 0 else frozenset()
+
+
+def _strings(atom: _Atom) -> frozenset[str]:
+    """What *atom* is, if that is one of some strings."""
+    if (atom.least, atom.most) != (1, 1):
+        return frozenset()
+    if atom.group is None:
+        if atom.text in ("", ".", "^", "$", r"\n"):
+            return frozenset({"\n"}) if atom.text == r"\n" else frozenset()
+        if atom.text[0] == "[" and set(signs := atom.text[1:-1].replace("\\", "")) <= _TELLING_SIGNS:
+            return frozenset(signs)
+        plain = atom.text[1:] if atom.text[:1] == "\\" and not atom.text[1].isalnum() else atom.text
+        return frozenset({plain.lower()}) if len(plain) == 1 and plain.isascii() else frozenset()
+    found: set[str] = set()
+    for alternative in atom.group:
+        strings = list(map(_strings, alternative))
+        if any(len(one) != 1 for one in strings):
+            return frozenset()
+        found.add("".join(next(iter(one)) for one in strings))
+    return frozenset(found)
+
+
+def _worth(strings: frozenset[str]) -> int:
+    """How much it tells that one of *strings* is in a text."""
+    return min(map(_worth_of, strings), default=0)
+
+
+def _worth_of(string: str) -> int:
+    if string in _COMMON or not string:
+        return 0
+    if "\n" in string:
+        return _MOST_STRINGS
+    if string in _TELLING_SIGNS:
+        return _ENOUGH // 2
+    return 1 if string in _USUAL else len(string)
+
+
+@cache
+def _at(word: str, regex: str) -> str:
+    """What says that an entry of ``BESIDES`` may be worth a look: its word, unless that is in many lines.
+
+    Of a regex that is what it finds in one line.
+    """
+    if word not in _COMMON:
+        return f"(?i:{_literal(word)})"
+    parsed, _ = _alternatives(regex.replace(r"[^\x00]", r"[^\n]"), 0)
+    return "|".join(_written(_ended(_telling(one))) for one in parsed if not _needs_line_end(one))
+
+
+def _needs_line_end(sequence: list[_Atom]) -> bool:
+    return any(
+        atom.least > 0 and (atom.text == r"\n" if atom.group is None else all(map(_needs_line_end, atom.group)))
+        for atom in sequence
+    )
+
+
+def _literal(word: str) -> str:
+    return "".join(letter if letter.isalnum() else f"\\x{ord(letter):02x}" for letter in word)
 
 
 def _of(form: Form) -> Iterator[str]:
@@ -66,17 +197,42 @@ def _told(expression: str) -> str:
 def wider(regex: str) -> str:
     """*regex*, as Python writes it, without what restricts it only, and as short as it can match."""
     parsed, _ = _alternatives(regex, 0)
-    return "|".join(_written(_ended(sequence)) for sequence in parsed)
+    return "|".join(_written(_ended(_telling(sequence))) for sequence in parsed)
 
 
-class _Atom(NamedTuple):
-    """A character, a class or a group, and how often it stands there."""
+def _telling(sequence: list[_Atom]) -> list[_Atom]:
+    """Of *sequence* what stands before a place where anything may come, or behind it, if that tells enough.
 
-    text: str
-    """Of a group how it opens."""
-    group: list[list[_Atom]] | None
-    least: int
-    most: int | None
+    An automaton that looks for both would have to be run through all of a line.
+    """
+    if len(sequence) == 1 and sequence[0].group is not None and (sequence[0].least, sequence[0].most) == (1, 1):
+        group = [_telling(alternative) for alternative in sequence[0].group]
+        return [sequence[0]._replace(group=group)]
+    for place, atom in enumerate(sequence):
+        if atom.most is None and _is_anything(atom):
+            before, behind = sequence[:place], sequence[place + 1 :]
+            if _letters(before) >= _ENOUGH:
+                return before
+            if behind and _letters(behind) >= _FEWER and not _COMMON & set(re.findall("[a-z]+", _written(behind))):
+                return behind
+    return sequence
+
+
+def _is_anything(atom: _Atom) -> bool:
+    if atom.group is not None:
+        return any(len(one) == 1 and _is_anything(one[0]) for one in atom.group)
+    return atom.text in _ANYTHING
+
+
+def _letters(sequence: list[_Atom]) -> int:
+    """How many letters and signs *sequence* has at least."""
+    count = 0
+    for atom in sequence:
+        if atom.group is not None:
+            count += atom.least * min(map(_letters, atom.group))
+        elif len(atom.text) == 1 or (atom.text[0] == "\\" and not atom.text[1].isalnum()):
+            count += atom.least
+    return count
 
 
 def _alternatives(regex: str, at: int) -> tuple[list[list[_Atom]], int]:

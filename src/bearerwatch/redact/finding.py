@@ -47,7 +47,7 @@ def _meant(text: str, depth: int = _DEPTH) -> list[Span]:
 def _written(text: str, kinds: str, looks: list[int] | None, depth: int = _DEPTH) -> list[Span]:
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
     forms = None if looks is None else [number for number in looks if number < ENCODED]
-    spans = [] if forms == [] else by_search(text, kinds, forms)
+    spans = [] if forms == [] and "\n" not in text else by_search(text, kinds, forms)
     if depth and (encoded(kinds) if looks is None else ENCODED in looks):
         for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
             hidden = _meant(inner, depth - 1)

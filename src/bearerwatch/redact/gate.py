@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from bearerwatch.redact._accel import Prefilter
-from bearerwatch.redact.coarse import expressions
+from bearerwatch.redact.coarse import expressions, needed, number_of, over_lines
 from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
@@ -41,7 +41,7 @@ def _any_of(words: Iterable[str]) -> Callable[[str], bool]:
     return found
 
 
-_ROOTS = ("k", "w", "ss", "si", "ey", "auth", " -")
+_ROOTS = ("k", "w", "ss", "si", "ey", "auth", "cr", "dp", "co", " -")
 
 
 def _grown(words: Iterable[str]) -> str:
@@ -93,6 +93,9 @@ def _kind(byte: int) -> str:
 # Every byte as what it is: a character of base64url, one that standard base64 has besides, one that may stand for
 # something else, one that does so with the next, or another.
 _KINDS = "".join(map(_kind, range(256))).encode()
+_BESIDE = _grouped(enumerate(word for word, _, _ in BESIDES))
+_NUMBERS = tuple(number_of(place) for place in range(len(BESIDES)))
+_OVER_LINES = tuple(over_lines(place) for place in range(len(BESIDES)))
 ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
@@ -151,7 +154,9 @@ def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
     beside: list[_Find] = []
     if _speaks(low):
         present = [index for root, anchors in _OTHERS if root in low for index, anchor in anchors if anchor in low]
-        beside = [find for word, find, _ in BESIDES if word in low]
+        for root, words in _BESIDE:
+            if root in low:
+                beside += [BESIDES[place][1] for place, word in words if word in low and _may(place)(low)]
     if not low.isascii():
         present += [index for index, anchor in _FOREIGN if anchor in low]
     if _LONG in kinds:
@@ -164,10 +169,20 @@ def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
     return present, beside
 
 
+@cache
+def _may(place: int) -> Callable[[str], bool]:
+    """Whether a text in lower case may have what the entry at *place* in ``BESIDES`` finds, beside its word."""
+    strings = needed(BESIDES[place][2])
+    return _any_of(strings) if strings else lambda _: True
+
+
 def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list[_Find]]:
     """Those of them that the forms numbered *looks* have."""
     many = {index for number in looks for index in _ANCHORS[number] if ANCHORS[index] in low}
     present = sorted(many if _LONG in kinds else many - _ONLY_LONG)
+    lines = "\n" in low
     return present, [
-        find for number, (word, find, _) in enumerate(BESIDES, len(FORMS)) if number in looks and word in low
+        find
+        for place, (word, find, _) in enumerate(BESIDES)
+        if (_NUMBERS[place] in looks or (lines and _OVER_LINES[place])) and word in low
     ]
