@@ -155,7 +155,7 @@ def _marks(statement: str) -> list[tuple[int, int]]:
     return marks
 
 
-_HEAD = re.compile(rf"(?<![^\n])(?P<head>(?=[^\n]{{0,2000}}{_ANY})[^\n|]{{0,400}}(?:\|[^\n|]{{0,400}}){{1,40}}+)\r?\n")
+_HEAD = re.compile(r"(?<![^\n])(?P<head>[^\n]{1,4000})\n(?=[\s|:+=-]{0,4000}-)")
 _RULE = re.compile(r"[\s|:+=-]*-[\s|:+=-]*\Z")
 _TITLE = re.compile(r"\s*[*`]{0,2}[A-Za-z][A-Za-z0-9_]*(?:[ _.-][A-Za-z0-9_]+){0,2}[*`]{0,2}\s*\Z")
 """The head of a column that has a name."""
@@ -166,7 +166,7 @@ def _tables(text: str) -> list[Span]:
     found: list[Span] = []
     done = 0
     for head in _HEAD.finditer(text):
-        if head.start() < done:
+        if head.start() < done or "|" not in head["head"]:
             continue
         cells = head["head"].split("|")
         held = [kind if _TITLE.match(cell) else NONE for kind, cell in zip(_held(cells), cells, strict=True)]
@@ -202,9 +202,7 @@ def _row(text: str, at: int, cells: Sequence[str], held: Sequence[int], gap: int
 
 
 _NAME = r"[\"']?[A-Za-z_][A-Za-z0-9_ -]{0,40}[\"']?"
-_CSV = re.compile(
-    rf"(?<![^\n])(?=[^\n]{{0,400}}{_ANY})(?P<head>{_NAME}(?P<by>[,;\t]){_NAME}(?:(?P=by){_NAME}){{0,30}}+)\r?\n(?=[^\n]{{6}})"
-)
+_CSV = re.compile(rf"(?<![^\n])(?P<head>{_NAME}(?P<by>[,;\t]){_NAME}(?:(?P=by){_NAME}){{0,30}}+)\r?\n(?=[^\n]{{6}})")
 
 
 def _fields(text: str) -> list[Span]:

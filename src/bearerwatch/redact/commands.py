@@ -67,7 +67,7 @@ TABLE: tuple[Command, ...] = (
         "rdesktop az+login docker+login podman+login nerdctl+login buildah+login skopeo+login "
         "helm+registry+login helm+repo+add "
         "oras+login crane+auth+login az+acr+login oc+login cf+login rabbitmqadmin unrar rar useradd usermod "
-        "cypher-shell nxc crackmapexec hydra",
+        "cypher-shell nxc crackmapexec hydra twine+upload ncftpput ncftpget ncftpls",
         rf"{_O}-p{_IS}{_T}",
         "their manuals: -p is the password",
         anchors=_P,
@@ -86,6 +86,13 @@ TABLE: tuple[Command, ...] = (
         "rabbitmq-perf-test impacket-mssqlclient ldapvi",
         rf"{_O}-P{_IS}{_T}",
         "https://linux.die.net/man/1/ipmitool; https://mosquitto.org/man/mosquitto_pub-1.html; "
+        "https://learn.microsoft.com/sql/tools/sqlcmd/sqlcmd-utility",
+        anchors=_P,
+    ),
+    Command(
+        "glued",
+        "sqlcmd bcp osql tsql zip unzip",
+        rf"{_O}-P[\\\"']{{0,2}}{_T}",
         "https://learn.microsoft.com/sql/tools/sqlcmd/sqlcmd-utility",
         anchors=_P,
     ),
@@ -160,7 +167,7 @@ TABLE: tuple[Command, ...] = (
     Command(
         "proxy-user",
         "curl",
-        rf"{_O}(?:--proxy-user|-U|--user|-[a-zA-Z]{{0,6}}u){_IS}{_USER}:{_T}",
+        rf"{_O}(?:--proxy-user|-U|--user|-[a-zA-Z]{{0,6}}u)(?:{_IS}|[\\\"']{{0,2}}){_USER}:{_T}",
         "https://curl.se/docs/manpage.html#-U",
         anchors=(" -u", " --user", " --proxy-user", *_LISTED),
     ),
@@ -191,14 +198,21 @@ TABLE: tuple[Command, ...] = (
         rf"{_O}/(?:p|rp|pass|password|gp)[: ][\\\"']{{0,2}}{_T}",
         "https://github.com/FreeRDP/FreeRDP/wiki/CommandLineInterface; "
         "https://learn.microsoft.com/windows-server/administration/windows-commands/schtasks-create",
-        anchors=("freerdp", "cmdkey", "/pass"),
+        anchors=("freerdp", "cmdkey", "/pass", "/rp "),
     ),
     Command(
         "ldap",
         "ldap*",
-        rf"{_O}-(?:w|[a-zA-Z]{{1,5}}w){_IS}{_T}",
+        rf"{_O}-w(?:{_IS}|[\\\"']{{0,2}}){_T}",
         "https://www.openldap.org/software/man.cgi?query=ldapsearch",
         anchors=(" -w", " -x", *_LISTED),
+    ),
+    Command(
+        "ldappasswd",
+        "ldappasswd",
+        rf"{_O}-[sa](?:{_IS}|[\\\"']{{0,2}}){_T}",
+        "https://www.openldap.org/software/man.cgi?query=ldappasswd",
+        anchors=(" -s", " -a", *_LISTED),
     ),
     Command(
         "vault",
@@ -300,6 +314,68 @@ TABLE: tuple[Command, ...] = (
         at_once=True,
     ),
     Command(
+        "net-user",
+        "net+user net1+user rasdial isql",
+        rf"\s{{1,4}}(?:-v\s)?(?![/-])(?:\"[^\"\r\n]{{1,60}}\"|[^\s\"'/]{{1,60}})"
+        rf"(?:{_NEXT}[^\s\"'/]{{1,60}}(?=\s\S{{1,200}}[ \t]{{0,4}}(?:[\r\n]|\Z)))?"
+        rf"{_NEXT}[\\\"']{{0,2}}(?![/*-]){_T}",
+        "https://learn.microsoft.com/windows-server/administration/windows-commands/net-user",
+        hard,
+        anchors=("net user", "rasdial", "isql"),
+        at_once=True,
+    ),
+    Command(
+        "registry",
+        "reg+add REG+ADD reg.exe+add",
+        rf"/v\s{{1,2}}[\"']?{_NAMED}[\"']?\s[^\r\n]{{0,80}}?/d\s{{1,2}}[\"']?{_T}",
+        "https://learn.microsoft.com/windows-server/administration/windows-commands/reg-add",
+        anchors=("password", "secret", "token", "pwd"),
+    ),
+    Command(
+        "bitsadmin",
+        "bitsadmin",
+        rf"(?i:/setcredentials)\s\S{{1,80}}\s\S{{1,20}}\s\S{{1,20}}\s\S{{1,80}}\s{_T}",
+        "https://learn.microsoft.com/windows-server/administration/windows-commands/bitsadmin-setcredentials",
+        anchors=("bitsadmin",),
+    ),
+    Command(
+        "impacket",
+        "psexec.py smbexec.py wmiexec.py atexec.py dcomexec.py secretsdump.py smbclient.py mssqlclient.py lookupsid.py",
+        r"[\s\"'][A-Za-z0-9_.-]{1,60}(?:/[A-Za-z0-9_.$-]{1,60})?:(?P<t>[^\s\"'@]{4,128})@(?=[A-Za-z0-9])",
+        "https://github.com/fortra/impacket",
+        anchors=("exec.py", "secretsdump", "client.py"),
+    ),
+    Command(
+        "nt-hash",
+        "psexec.py smbexec.py wmiexec.py secretsdump.py evil-winrm nxc crackmapexec xfreerdp*",
+        r"(?:-hashes|-H|/pth:)[ :]?[\"']?(?:[0-9a-fA-F]{32})?:?(?P<t>[0-9a-fA-F]{32})(?![0-9a-fA-F])",
+        "https://learn.microsoft.com/openspecs/windows_protocols/ms-nlmp: the hash will do for a password",
+        made,
+        "hash",
+        anchors=("exec.py", "secretsdump", " -h", "/pth:"),
+    ),
+    Command(
+        "wireless",
+        "iwconfig",
+        rf"{_O}key\s(?:s:)?{_T}",
+        "https://linux.die.net/man/8/iwconfig",
+        anchors=("key s:", "key "),
+    ),
+    Command(
+        "wpa-cli",
+        "wpa_cli",
+        rf"\s(?:psk|password|sae_password|wep_key[0-3])\s[\\\"']{{0,4}}{_T}",
+        "https://w1.fi/wpa_supplicant/",
+        anchors=("psk", "password", "wep_key"),
+    ),
+    Command(
+        "ansible-vault",
+        "ansible-vault",
+        rf"encrypt_string\s(?:--?[a-z-]{{1,24}}[ =]\S{{1,80}}\s){{0,4}}(?!-)[\\\"']{{0,2}}{_T}",
+        "https://docs.ansible.com/ansible/latest/cli/ansible-vault.html",
+        anchors=("encrypt_string",),
+    ),
+    Command(
         "setx",
         "setx set+-gx setenv ENV",
         rf"\s{{1,4}}(?:/[mM]\s)?[\"']?{_NAMED}[\"']?\s{{1,4}}[\\\"']{{0,2}}(?!=){_T}",
@@ -338,9 +414,12 @@ def _anchors(command: Command) -> tuple[str, ...]:
 def _spans(command: Command, text: str) -> list[Span]:
     name, option = _compiled(command)
     found: list[Span] = []
-    for called in name.finditer(text):
+    calls = list(name.finditer(text))
+    for number, called in enumerate(calls, 1):
         arguments = _ARGUMENTS.match(text, called.end())
         last = called.end() if arguments is None else arguments.end()
+        if number < len(calls):
+            last = min(last, calls[number].start())
         within = option.finditer(text, called.end(), last + _LONGEST)
         if command.at_once:
             first = option.match(text, called.end(), last + _LONGEST)

@@ -6,20 +6,21 @@ from bearerwatch.redact.places import STRING, VALUE, Place, besides, hard, made,
 
 __all__ = ["DOCUMENTS"]
 
-_TELLS = r"(?i:passw|passphrase|pwd|secret|token|api.?key|\botp\b|totp)"
+_TELLS = r"(?:(?i:passw|passphrase|pwd|secret|token|api.?key|\botp\b|totp)|(?<![A-Za-z])pw(?![A-Za-z]))"
 _ROWS = r"(?P<t>(?:[A-Za-z0-9+/=]{1,80}(?:\r?\n|\\r\\n|\\n|\Z)\s{0,8}){1,400}+)"
 
 _PROGRAMS: tuple[Place, ...] = (
     Place(
         "stdin",
-        ("--password-stdin", "--stdin", "--with-token"),
-        rf"(?i:echo|printf|<<<)\s{{1,2}}(?:-n\s|-e\s|[\"']%s(?:\\n)?[\"']\s)?[\"']?{VALUE}[\"']?\s?\|[^\n]{{0,80}}?--(?:password-stdin|stdin|with-token)",
+        ("echo ", "--password-stdin", "--with-token"),
+        rf"(?i:echo|printf)\s{{1,2}}(?:-n\s|-e\s|[\"']%s(?:\\n)?[\"']\s)?[\"']?{VALUE}[\"']?\s?\|\s?[^\n|]{{0,80}}?(?:--password-stdin|--stdin"
+        r"|--passwd-on-stdin|--with-token|--data-file=-|sudo\s-[A-Za-z]{0,3}S|kinit|cryptsetup|smbpasswd\s-s|realm\sjoin|vault\slogin\s-)",
         "https://docs.docker.com/reference/cli/docker/login/#password-stdin",
     ),
     Place(
         "here",
-        ("--with-token", "--stdin", "--password-stdin", "passwd"),
-        rf"(?:--password-stdin|--stdin|--with-token|chpasswd|passwd)[^\n<]{{0,60}}<<<\s?[\"']?(?:[a-z_][a-z0-9_-]{{0,31}}:)?{VALUE}",
+        ("<<<",),
+        rf"(?:--password-stdin|--stdin|--with-token|--passwd-on-stdin|chpasswd|passwd|sudo\s-[A-Za-z]{{0,3}}S|kinit|cryptsetup|realm\sjoin)[^\n<]{{0,60}}<<<\s?[\"']?(?:[a-z_][a-z0-9_-]{{0,31}}:)?{VALUE}",
         "https://www.gnu.org/software/bash/manual/html_node/Redirections.html",
     ),
     Place(
@@ -72,10 +73,47 @@ _PROGRAMS: tuple[Place, ...] = (
         "https://docs.python-requests.org/en/latest/user/authentication/",
     ),
     Place(
-        "typed",
+        "login-call",
+        (".login(", ".basic(", "usernamepassword", "passwordauthentication", "basicauth", "changeuserpassword"),
+        rf"(?:\.login|\.basic|[Cc]redentials\.basic|UsernamePassword[A-Za-z]{{0,30}}|PasswordAuthentication|[Bb]asicAuth|changeUserPassword)"
+        rf"\(\s?\\?[\"'][^\"'\n]{{1,100}}[\"'],\s?\\?[\"']{STRING}(?=\\?[\"'])",
+        "https://docs.python.org/3/library/smtplib.html#smtplib.SMTP.login; "
+        "https://www.mongodb.com/docs/manual/reference/method/db.changeUserPassword/",
+    ),
+    Place(
+        "connect-call",
+        ("connect(", "connection(", "plainauth(", "mysqli(", "pdo("),
+        rf"(?:connect|getConnection|PlainAuth|mysqli|PDO)\(\s?\\?[\"'][^\"'\n]{{0,200}}[\"'],\s?(?:[0-9]{{1,5}},\s?)?"
+        rf"\\?[\"'][^\"'\n]{{1,100}}[\"'],\s?\\?[\"']{STRING}(?=\\?[\"'])",
+        "https://docs.oracle.com/javase/8/docs/api/java/sql/DriverManager.html; https://www.php.net/manual/pdo.construct.php",
+        hard,
+    ),
+    Place(
+        "station",
+        ("wifi.", "wlan.connect("),
+        rf"(?i:wifi\.(?:begin|sta\.config|connect|softap)|wlan\.connect)\(\s?\\?[\"'][^\"'\n]{{1,40}}[\"'],\s?\\?[\"']{STRING}(?=\\?[\"'])",
+        "https://docs.espressif.com/projects/arduino-esp32/en/latest/api/wifi.html",
+    ),
+    Place(
+        "acl",
+        ("setuser",),
+        rf"(?i:acl[\"']?\s[\"']?setuser)[^\n]{{0,120}}?\s[\"']?>{VALUE}",
+        "https://redis.io/docs/latest/commands/acl-setuser/",
+    ),
+    Place(
+        "filled-with",
         ("passw", "secret", "token", "pwd"),
+        rf"{_TELLS}[^\n\"']{{0,20}}[\"'/i)]{{1,5}},\s?(?:with:|with\s=>|value:|\{{\s?target:\s?\{{\s?value:)\s?[\"'`]{STRING}(?=[\"'`])",
+        "https://rubydoc.info/github/teamcapybara/capybara/Capybara/Node/Actions#fill_in-instance_method; "
+        "https://testing-library.com/docs/dom-testing-library/api-events/",
+        hard,
+    ),
+    Place(
+        "typed",
+        ("passw", "secret", "token", "pw"),
         rf"{_TELLS}[^\n]{{0,60}}?\)\s{{0,4}}\.(?:type|fill|send_keys|sendKeys|setValue|set_value|fill_in|press_sequentially|pressSequentially|set|addValue|typeText|enterText|with_text)\(\s?[\"'`]{STRING}(?=[\"'`])",
         "https://docs.cypress.io/api/commands/type; https://playwright.dev/docs/api/class-locator#locator-fill; https://www.selenium.dev/documentation/webdriver/elements/interactions/",
+        hard,
     ),
     Place(
         "typed-into",

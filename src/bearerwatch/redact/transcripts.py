@@ -189,6 +189,7 @@ _DEVICES: tuple[Place, ...] = (
         ("password ", "secret ", "key-string", "authentication-key"),
         rf"(?<![A-Za-z0-9-])(?:password|secret|authentication-key|key-string|md5)\s[0678]\s{VALUE}{_END}",
         "https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/security/d1/sec-d1-cr-book.html",
+        hard,
     ),
     Place(
         "key",
