@@ -87,6 +87,7 @@ def test_most_lines_that_only_speak_of_tokens_are_passed_over():
         (r"a(?:b+|c{2,})?d{4,9}e*", "a(?:b+|c{2,})?d{4}"),
         (r"(?i:a+|(b)c{2,8}(?:d|e*))f?", "(?i:a|(?:b)c{2})"),
         (r"a(?:b|c*)\Z", "a"),
+        (r"(?:(?<![A-Z\s])a|b(?<![c])d)|(?:(?<![e])f)+", "(?:(?:^|[^A-Z \\t\\n\\f\\r])a|bd)|(?:f)"),
         (r"a*?b+?c{2,9}?d", "a*b+c{2,}d"),
         (r"(?:authenticate[^\n]{0,80}?secret)|(?:key[^\n]{0,9}\)\.type\(\")", r"(?:authenticate)|(?:\)\.type\(\")"),
         (r"a\s?{b{3}", r"a[\x09-\x0d\x1c-\x20]?\{b{3}"),

@@ -19,6 +19,7 @@ __all__ = ["expressions", "needed", "number_of", "over_lines", "wider"]
 
 _LOOK = ("(?=", "(?!", "(?<=", "(?<!")
 _OPENS = re.compile(r"\((?:\?(?:P<[a-z]+>|>|:|(i:)))?")
+_BEFORE = re.compile(r"\(\?<!\[(?P<not>\^)?(?P<rest>(?:[^\]\\]|\\.)+\])\)")
 _TIMES = re.compile(r"(?:\{(?P<least>\d+)(?P<range>,(?P<most>\d*))?\}|(?P<sign>[*+?]))[+?]?")
 _SIGNS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _FEW = 2
@@ -30,7 +31,21 @@ _TELLING, _TELLING_LENGTH = "A-Z0-9", 16
 """What shows within so many characters that a value is no word: see :func:`bearerwatch.redact.checks.telling`."""
 _COMMON = frozenset(
     {
-        *("api key", "assw", "auth", "code", "community", "connect ", "cookie", "creds", "encoded", "key", "key "),
+        *(
+            '"-',
+            "'-",
+            "api key",
+            "assw",
+            "auth",
+            "code",
+            "community",
+            "connect ",
+            "cookie",
+            "creds",
+            "encoded",
+            "key",
+            "key ",
+        ),
         *("kty", "pass", "pass ", "passw", "passwd", "password", "password ", "phrase", "private key", "pwd"),
         *("secret", "secret ", "secrets", "token", " login ", "set passw", "set secret", "set key", "vault"),
     }
@@ -235,13 +250,22 @@ def _letters(sequence: list[_Atom]) -> int:
     return count
 
 
-def _alternatives(regex: str, at: int) -> tuple[list[list[_Atom]], int]:
-    """What stands between *at* and the end of the group, and where that is."""
+def _alternatives(regex: str, at: int, *, first: bool = True) -> tuple[list[list[_Atom]], int]:
+    """What stands between *at* and the end of the group, and where that is.
+
+    Where that comes *first*, a character that must not stand before it can be asked for as well.
+    """
     parsed: list[list[_Atom]] = [[]]
     while at < len(regex) and regex[at] != ")":
         if regex[at] == "|":
             parsed.append([])
             at += 1
+            continue
+        before = _BEFORE.match(regex, at)
+        if first and before is not None and not parsed[-1]:
+            others = f"[{before['rest']}" if before["not"] else f"[^{before['rest']}"
+            parsed[-1].append(_Atom("(?:", [[_Atom("^", None, 1, 1)], [_Atom(_class(others), None, 1, 1)]], 1, 1))
+            at = before.end()
             continue
         if regex.startswith(_LOOK, at):
             _, at = _alternatives(regex, at + (4 if regex[at + 2] == "<" else 3))
@@ -250,8 +274,11 @@ def _alternatives(regex: str, at: int) -> tuple[list[list[_Atom]], int]:
         group = None
         opens = _OPENS.match(regex, at)
         if opens is not None:
-            group, at = _alternatives(regex, opens.end())
-            text, at = f"(?{opens[1] or ':'}", at + 1
+            leads = first and not parsed[-1]
+            group, end = _alternatives(regex, opens.end(), first=leads)
+            if leads and _TIMES.match(regex, end + 1):
+                group, _ = _alternatives(regex, opens.end(), first=False)
+            text, at = f"(?{opens[1] or ':'}", end + 1
         else:
             text, at = _single(regex, at)
         times = _TIMES.match(regex, at)
