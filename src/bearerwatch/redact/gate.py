@@ -41,7 +41,7 @@ def _any_of(words: Iterable[str]) -> Callable[[str], bool]:
     return found
 
 
-_ROOTS = ("k", "w", "ss", "si", "ey", "auth", "cr", "dp", "co", " -")
+_ROOTS = ("--", "k", "w", "(", "ss", "si", "ey", "auth", "cr", "dp", "co", "sql", ":5", ".py", "net use", " -")
 
 
 def _grown(words: Iterable[str]) -> str:
