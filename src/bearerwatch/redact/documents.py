@@ -107,6 +107,7 @@ _PROGRAMS: tuple[Place, ...] = (
         "https://rubydoc.info/github/teamcapybara/capybara/Capybara/Node/Actions#fill_in-instance_method; "
         "https://testing-library.com/docs/dom-testing-library/api-events/",
         hard,
+        beside=(",",),
     ),
     Place(
         "typed",
@@ -114,6 +115,7 @@ _PROGRAMS: tuple[Place, ...] = (
         rf"{_TELLS}[^\n]{{0,60}}?\)\s{{0,4}}\.(?:type|fill|send_keys|sendKeys|setValue|set_value|fill_in|press_sequentially|pressSequentially|set|addValue|typeText|enterText|with_text)\(\s?[\"'`]{STRING}(?=[\"'`])",
         "https://docs.cypress.io/api/commands/type; https://playwright.dev/docs/api/class-locator#locator-fill; https://www.selenium.dev/documentation/webdriver/elements/interactions/",
         hard,
+        beside=("(",),
     ),
     Place(
         "typed-into",
@@ -121,6 +123,7 @@ _PROGRAMS: tuple[Place, ...] = (
         rf"(?<![A-Za-z])(?i:type|fill|enter|input|change)[A-Za-z_]{{0,16}}\([^\n]{{0,60}}?{_TELLS}[^\n\"'`()]{{0,16}}[\"'`]?\s?\)?,\s?[\"'`]{STRING}(?=[\"'`])",
         "https://testing-library.com/docs/user-event/utility#type; https://playwright.dev/docs/api/class-page#page-fill",
         hard,
+        beside=("(",),
     ),
     Place(
         "robot",
@@ -133,6 +136,7 @@ _PROGRAMS: tuple[Place, ...] = (
         ("passw", "token", "secret"),
         rf"(?i:(?:input|type|fill)\s(?:text|secret))(?:\s{{2,16}}|\t)\S{{0,60}}?(?i:passw|token|secret)\S{{0,60}}(?:\s{{2,16}}|\t){VALUE}",
         "https://robotframework.org/SeleniumLibrary/SeleniumLibrary.html#Input%20Text",
+        beside=("  ", "\t"),
     ),
     Place(
         "steps",
@@ -140,12 +144,14 @@ _PROGRAMS: tuple[Place, ...] = (
         rf"(?i:type|enter|fill|input|typing|entering|set|provide)(?:s|ed)?\s[\"'`]{STRING}[\"'`]"
         rf"\s(?i:in|into|in to|for|as|on)\s(?:(?i:the|my|a)\s)?[\"'`]?[A-Za-z _-]{{0,20}}?{_TELLS}",
         "https://cucumber.io/docs/gherkin/reference/",
+        beside=('"', "'", "`"),
     ),
     Place(
         "expect",
         ("assw",),
         r"(?i:assw|passphrase)[^\n]{0,40}(?:\r?\n[^\n]{0,40}?)?(?<![A-Za-z])(?:send(?:line)?|exp_send)[\s(]{1,2}(?:--\s)?[bru]?[\"'](?P<t>[^\"'\n\\]{4,128})",
         "https://linux.die.net/man/1/expect; https://pexpect.readthedocs.io/",
+        beside=("send",),
     ),
 )
 

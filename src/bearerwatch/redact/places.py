@@ -118,6 +118,8 @@ class Place(NamedTuple):
     source: str
     check: Check = given
     kind: str = PASSWORD
+    beside: tuple[str, ...] = ()
+    """One of them stands in the text as well: where looking for that saves most of the work."""
 
 
 def besides(places: Iterable[Place]) -> tuple[Besides, ...]:
@@ -138,6 +140,7 @@ def _finder(places: tuple[Place, ...]) -> Callable[[str], list[Span]]:
         return [
             Span(*span, place.kind)
             for place in places
+            if not place.beside or any(sign in text for sign in place.beside)
             for match in _compiled(place.regex).finditer(text)
             if (span := taken(text, *match.span("t"), place.check)) is not None
         ]

@@ -103,6 +103,7 @@ _PROTOCOLS: tuple[Place, ...] = (
         ("password ",),
         rf"(?:machine\s{{1,8}}(?:[A-Za-z0-9-]{{1,63}}\.[^\s]{{1,200}}|localhost)|default(?=\s{{1,8}}login\s))\s{{1,8}}(?:(?:login|account)\s{{1,8}}[^\s]{{1,100}}\s{{1,8}}){{0,2}}password\s{{1,8}}[\"']?{VALUE}",
         "https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html",
+        beside=("machine", "default"),
     ),
     Place(
         "pgpass",
@@ -176,6 +177,7 @@ _DEVICES: tuple[Place, ...] = (
         ("password", "secret"),
         rf"(?<![A-Za-z0-9])username\s\S{{1,64}}\s(?:privilege\s[0-9]{{1,2}}\s)?(?:password|secret)\s[0-9]\s{VALUE}(?=\s{{0,4}}(?:[\r\n\"']|\\r|\\n|\Z|encrypted|privilege|role|nt-encrypted|mschap))",
         "https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/security/s1/sec-s1-cr-book.html",
+        beside=("username",),
     ),
     Place(
         "username-plain",
@@ -183,6 +185,7 @@ _DEVICES: tuple[Place, ...] = (
         rf"(?<![A-Za-z0-9])username\s\S{{1,64}}\s(?:privilege\s[0-9]{{1,2}}\s)?(?:password|secret)\s(?![0-9]\s){VALUE}(?=\s{{0,4}}(?:[\r\n\"']|\\r|\\n|\Z|encrypted|privilege|role|nt-encrypted|mschap))",
         "https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/security/s1/sec-s1-cr-book.html",
         hard,
+        beside=("username",),
     ),
     Place(
         "line-password",
@@ -209,6 +212,7 @@ _DEVICES: tuple[Place, ...] = (
         ("password",),
         rf"neighbor\s\S{{1,64}}\spassword\s{_TYPE}{VALUE}",
         "https://www.cisco.com/c/en/us/td/docs/ios/iproute_bgp/command/reference/irg_book.html",
+        beside=("neighbor",),
     ),
     Place(
         "pre-shared",
