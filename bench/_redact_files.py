@@ -89,7 +89,8 @@ def patterns() -> list[str]:
     from bearerwatch.redact.coarse import expressions  # noqa: PLC0415
     from bearerwatch.redact.views import HIDING, NOISY  # noqa: PLC0415
 
-    return [re.sub(r"\\r\?\\n", r"\\r", one) for one in (*(one for _, one in expressions()), *HIDING, NOISY)]
+    line_end = re.compile(r"\\r\?\\n|\\x0a|\[\\n\]|(?<=\|)\\n")  # which none of its lines has
+    return [line_end.sub(r"\\r", one) for one in (*(one for _, one in expressions()), *HIDING, NOISY)]
 
 
 class _Bench:
