@@ -22,6 +22,8 @@ _WORDS = [
     "Authorization: ", "authorization=", "Bearer ", "bearer%20", "TOKEN ", "access_token=", '"token": "', "eyJhbGciOiJub25lIn0.",
     "ghp_", "glpat-", "xoxb-", "npm_", "secret_key=", "password: ", "v2.local.", "sk_live_", "Basic ", "jwt=", "\x1b[31m", "\n", " ", ",",
     '"', "'", "=", ".", "a1B2c3D4e5F6g7H8i9J0", "abcdefabcdefabcdefabcdefabcdefabcdef12", "word", "ey", "eyj", "K" * 40,
+    "mysql -p", "sshpass -p ", "', '-p', '", "PASS ", " LOGIN bob ", "AUTH ", "INSERT INTO u (password) VALUES ('", "?", "[args: ('", "| token |\n|--|\n| ",
+    "<td>token</td><td>", "id,token\n1,", "auth=('u', '", "snmp-server community ", "key 7 ", "WIFI:S:a;P:", "backup codes: ", "0x" + "ab" * 32,
 ]  # fmt: skip
 
 

@@ -131,6 +131,20 @@ DUMPS: list[Carrier] = [
 ]
 
 TOOLS: list[Carrier] = [
+    ("mysql-list", "['mysqldump', '-h', '«db»', '-p§']"),
+    ("mysql-audit", 'type=EXECVE argc=3 a0="mysql" a1="«-uroot»" a2="-p§"'),
+    ("ipmitool", "ipmitool -H «host» -U admin -P § «power status»"),
+    ("mosquitto", "mosquitto_pub -h «broker» -u ci -P § -t «x»"),
+    ("ldapsearch", "ldapsearch -x -D «cn=admin» -w § -b «dc=x»"),
+    ("openssl-k", "openssl enc -k § -in «a.txt»"),
+    ("sqlcmd", "sqlcmd -S «db» -U sa -P '§' -Q «x»"),
+    ("rabbitmqctl", "rabbitmqctl add_user «ci» §"),
+    ("add-mask", "::add-mask::§"),
+    ("imap-login", "a1 LOGIN «bob» §"),
+    ("redis-hello", "HELLO 3 AUTH «default» §"),
+    ("cisco-user", "username «bob» password 0 §"),
+    ("requests-auth", "requests.get(«url», auth=('bob', '§'))"),
+    ("typed", "cy.get('«input[name=password]»').type('§')"),
     ("curl-h", "curl -sS -H 'Authorization: Bearer §' «https://api/v1»"),
     ("curl-h-double", "curl -X POST -H \"X-API-Key: §\" -d '{}' «https://api/v1»"),
     ("curl-h-glued", "curl -HAuthorization:§ «https://api/v1»"),
