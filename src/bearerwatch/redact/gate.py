@@ -94,8 +94,6 @@ def _kind(byte: int) -> str:
 # something else, one that does so with the next, or another.
 _KINDS = "".join(map(_kind, range(256))).encode()
 _BESIDE = _grouped(enumerate(word for word, _, _ in BESIDES))
-_NUMBERS = tuple(number_of(place) for place in range(len(BESIDES)))
-_OVER_LINES = tuple(over_lines(place) for place in range(len(BESIDES)))
 ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
@@ -176,6 +174,9 @@ def _may(place: int) -> Callable[[str], bool]:
     return _any_of(strings) if strings else lambda _: True
 
 
+_number, _over_lines = cache(number_of), cache(over_lines)  # importing the app side has to be quick
+
+
 def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list[_Find]]:
     """Those of them that the forms numbered *looks* have."""
     many = {index for number in looks for index in _ANCHORS[number] if ANCHORS[index] in low}
@@ -184,5 +185,5 @@ def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list
     return present, [
         find
         for place, (word, find, _) in enumerate(BESIDES)
-        if (_NUMBERS[place] in looks or (lines and _OVER_LINES[place])) and word in low
+        if word in low and (_number(place) in looks or (lines and _over_lines(place)))
     ]
