@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_LENGTH", "Unverified", "header_of", "parse"]
+__all__ = ["MAX_LENGTH", "Unverified", "header_of", "json_object", "parse"]
 
 MAX_LENGTH = 16_384
 """Characters past which a credential is not parsed: no issuer makes such tokens."""
@@ -28,7 +28,8 @@ class Unverified(NamedTuple):
     """``header.payload``; ``None`` where a fingerprint has to cover the whole credential."""
 
 
-def _json_object(segment: str) -> dict[str, Any] | None:
+def json_object(segment: str) -> dict[str, Any] | None:
+    """The JSON object that a base64url *segment* is of, or ``None``."""
     try:
         raw = binascii.a2b_base64(segment.replace("-", "+").replace("_", "/") + "==="[: -len(segment) % 4])
         value = msgspec.json.decode(raw)
@@ -39,7 +40,7 @@ def _json_object(segment: str) -> dict[str, Any] | None:
 
 def header_of(segment: str) -> dict[str, Any] | None:
     """The JOSE header in a base64url *segment*, or ``None`` if it is none."""
-    header = _json_object(segment)
+    header = json_object(segment)
     return header if header and ("alg" in header or "enc" in header or "typ" in header) else None
 
 
@@ -57,4 +58,4 @@ def parse(token: str) -> Unverified | None:
         return Unverified("jwe", header, {}, None)
     if not match[2]:  # detached payload (RFC 7515 appendix F): the header alone tells tokens apart too little
         return Unverified("jwt", header, {}, None)
-    return Unverified("jwt", header, _json_object(match[2]) or {}, f"{match[1]}.{match[2]}")
+    return Unverified("jwt", header, json_object(match[2]) or {}, f"{match[1]}.{match[2]}")

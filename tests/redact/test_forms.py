@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from bearerwatch.redact import checks, redact_text
 from bearerwatch.redact.patterns import FORMS
-from fakes import leaked, opaque
+from fakes import jwt, leaked, opaque
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,34 @@ def test_every_form_says_where_it_comes_from_and_has_its_token_group() -> None:
         assert "t" in form.pattern.groupindex
         assert form.check in checks.CHECKS
         assert all(anchor == anchor.lower() and len(anchor) >= 2 for anchor in form.anchors)
+
+
+def test_the_parts_of_a_jwt_go_each_on_its_own() -> None:
+    header, claims, signature = jwt({"sub": "u-1", "exp": 1}).split(".")
+    for text in (
+        f"{{'header': '{header}', 'payload': '{claims}', 'signature': '{signature}'}}",
+        f"parts = ['{header}', '{claims}', '{signature}']",
+        f"payload={claims} signature={signature}",
+    ):
+        clean = redact_text(text)
+        assert claims not in clean
+        assert signature not in clean
+    cursor = base64.urlsafe_b64encode(b'{"id": 7, "page": "next", "order": "created"}').decode().rstrip("=")
+    assert redact_text(f"next={cursor}") == f"next={cursor}"
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_a_hex_dump_of_a_token_goes_as_a_whole(upper: bool) -> None:
+    data = f"GET / HTTP/1.1\r\nAuthorization: Bearer {opaque(40)}\r\n\r\n".encode()
+    lines = []
+    for at in range(0, len(data), 16):
+        part = data[at : at + 16]
+        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        digits = part.hex(" ").upper() if upper else part.hex(" ")
+        lines.append(f"{at:08x}  {digits:<47}  |{shown}|")
+    text = "sent\n" + "\n".join(lines) + "\nover"
+    clean = redact_text(text)
+    assert clean.startswith("sent\n[token ")
+    assert clean.endswith("]\nover")
+    harmless = "00000000  4d 5a 90 00 03 00 00 00  |MZ......|\n" * 3
+    assert redact_text(harmless) == harmless

@@ -14,6 +14,8 @@ from bearerwatch.redact.madeup import compact, made_up, parameter
 __all__ = ["CHECKS", "before", "telling"]
 
 _LONG = 16
+_TIMES, _WHOSE = {"exp", "iat", "nbf"}, {"aud", "iss", "jti", "sub"}
+"""Claims of which a JWT has some (RFC 7519 §4.1)."""
 _TELLING = re.compile(r"[A-Z0-9]")
 _GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
 _BREAKS = re.compile(r"[_./-]")
@@ -50,6 +52,11 @@ _BEFORE = {"telegram": re.compile(r"[0-9]{1,12}"), "terraform": re.compile(r"[A-
 def _jose(text: str, start: int, end: int) -> bool:
     dot = text.find(".", start, end)
     return dot > 0 and _jws.header_of(text[start:dot]) is not None
+
+
+def _claims(text: str, start: int, end: int) -> bool:
+    claims = _jws.json_object(text[start:end])
+    return claims is not None and not _TIMES.isdisjoint(claims) and not _WHOSE.isdisjoint(claims)
 
 
 def telling(value: str) -> bool:
@@ -202,6 +209,7 @@ CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "azure": lambda text, start, end: text[max(start - 3, 0) : start].isalnum() and _begins(text, start - 3, end),
     "begins": _begins,
     "chosen": _chosen,
+    "claims": _claims,
     "credential": _credential,
     "jose": _jose,
     "keyed": _keyed,

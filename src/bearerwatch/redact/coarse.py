@@ -195,7 +195,7 @@ def _of(form: Form) -> Iterator[str]:
     elif form.id == "bearer":
         yield _told(wider(form.regex))
     else:
-        yield wider(form.regex)
+        yield from map(wider, form.wider or (form.regex,))
 
 
 def _told(expression: str) -> str:

@@ -32,7 +32,9 @@ _QUOTES = re.compile(r"[NnEeBbUu]{0,2}\\?[\"']")
 
 
 def _secret(held: int, text: str, start: int, end: int, check_of_passwords: Check = given) -> Span | None:
-    """What stands in a column that holds *held*."""
+    """What stands in a column that holds *held*; tokens have no blanks in them."""
+    if " " in text[start:end]:
+        return None
     if held == PASSWORD_LIKE:
         span = taken(text, start, end, check_of_passwords)
         return None if span is None else Span(*span, PASSWORD)

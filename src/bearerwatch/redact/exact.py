@@ -52,7 +52,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
 _SIGNED = ("AccessKeyId=", "GoogleAccessId=", "Key-Pair-Id=", "SignedHeaders=")
 """What is in a URL that is signed: whoever has it may open it."""
-_ENDED = ("", "\n", "\r", " ", '"', "\\", "]", "}", "\x1b")
+_ENDED = ("", "\n", "\r", " ", ",", '"', "\\", "]", "}", "\x1b")
 """What may stand behind the end of a string that is a line of its own."""
 _MARKS = ("[token ", "[password]")
 _STOPS = ".,;:!?"
@@ -93,7 +93,7 @@ class Candidates:
                 end = 0 if matched is None else self._take(form, at, matched)
                 if end:
                     resume[number] = end
-                elif form.id == "jwt":
+                elif form.id in ("jwt", "claims"):
                     resume[number] = self._runs.after(at)
             at = low.find(anchor, max(at + 1, min(resume)))
 
@@ -123,7 +123,7 @@ class Candidates:
         kind = PASSWORD if password else name
         if end > known or password:
             self._keep(Span(start - before(text, start, name), end, kind))
-        if held != NONE:
+        if held != NONE or name == "claims":
             self._further(end, kind)
         return end
 
@@ -294,7 +294,7 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
     if name.lower() == "key" and text[max(begin - 6, 0) : begin].lower().endswith(("with ", "using ", "tunnel ")):
         return LONG_TOKEN
     if name.lower() == "signature":  # of a URL that whoever has it may open
-        return TOKEN_LIKE if any(beside in text for beside in _SIGNED) else NONE
+        return TOKEN_LIKE if any(beside in text for beside in _SIGNED) else LONG_TOKEN if "eyJ" in text else NONE
     if name.lower() == "code":
         return TOKEN_LIKE if "grant_type" in text or "state=" in text else NONE
     return secret_name(name)

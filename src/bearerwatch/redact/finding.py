@@ -6,7 +6,7 @@ from bearerwatch.context import live
 from bearerwatch.redact.gate import ENCODED, NOISE, PREFILTER, by_search, disguised, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
-from bearerwatch.redact.views import undone, view_of, wrapped
+from bearerwatch.redact.views import dumped, undone, view_of, wrapped
 
 __all__ = ["found"]
 
@@ -24,6 +24,8 @@ def found(text: str) -> list[Span]:
         spans = _written(text, kinds, looks)
         if disguised(text, kinds) if looks is None else (NOISE in looks or "\n" in text):
             spans += _disguised(text)
+        if "\n" in text:
+            spans += _dumped(text)
     if live:
         spans += [Span(start, end, kind) for start, end, kind in LIVE_TEXT.find(text)]
     return disjoint(spans) if len(spans) > 1 else spans
@@ -37,6 +39,16 @@ def _disguised(text: str) -> list[Span]:
     if not hidden or view is None:
         return []
     return [Span(*view.span(start, end), kind, token or view.text[start:end]) for start, end, kind, token in hidden]
+
+
+def _dumped(text: str) -> list[Span]:
+    """Hex dumps of what holds a token: each as a whole."""
+    spans = []
+    for start, end, inner in dumped(text):
+        hidden = _meant(inner)
+        if hidden:
+            spans.append(Span(start, end, hidden[0].kind, hidden[0].token or inner[hidden[0].start : hidden[0].end]))
+    return spans
 
 
 def _meant(text: str, depth: int = _DEPTH) -> list[Span]:

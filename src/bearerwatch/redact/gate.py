@@ -182,6 +182,8 @@ def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list
     many = {index for number in looks for index in _ANCHORS[number] if ANCHORS[index] in low}
     present = sorted(many if _LONG in kinds else many - _ONLY_LONG)
     lines = "\n" in low
+    if not lines and max(looks, default=0) < len(FORMS):
+        return present, []
     return present, [
         find
         for place, (word, find, _) in enumerate(BESIDES)

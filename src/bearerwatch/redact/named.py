@@ -12,15 +12,18 @@ OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[pass
 """Not a mark of ours."""
 # A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
 PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
-GAP = r"(?:\s|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}"
+_MARKUP = r"(?:[<\[]/?[a-z]{1,6}[>\]])?"
+GAP = rf"(?:\s|%20|\+|\\t){{1,24}}{_MARKUP}[\\\"'`<{{(\[]{{0,2}}"
 """Between a scheme and its credential."""
 
 _QUOTE = r"[\\]{0,6}[\"'`]"
 _PREFIX = r"(?:[bruBRUN]{1,2}(?=[\\\"']))?"
 _STRING = rf"\s?{_PREFIX}{_QUOTE}"
 _PLAIN_BETWEEN = (
-    r"[\\]{0,6}(?:[\"'`*_\])>]{0,4}\s{0,24}(?::=|=>|->|[:=]{1,2}|%3[AaDd]|[|\u2502\u2503]|\u2192)"
-    r"|[\"'`*_\])]{0,3}>)\s{0,24}"
+    rf"[\\]{{0,6}}(?:[\"'`*_\])>]{{0,4}}{_MARKUP}\s{{0,24}}"
+    r"(?::=|=>|->|[:=]{1,2}|%3[AaDd]|[|\u2502\u2503]|\u2192)"
+    r"|[\"'`*_\])]{0,3}>)(?:\s{1,24}|\+|=20)?"
+    rf"{_MARKUP}"
     r"(?:[|>][+-]?\s{1,20}|<!\[CDATA\[)?"
     r"(?!\[(?:token |password\]))"
     r"(?:[A-Za-z_.]{1,30}\(\[?(?=[bru]?[\\]{0,6}[\"'])|string\([0-9]{1,6}\)\s|\(\*?[a-z]{1,12}\)\(?)?"
@@ -56,6 +59,7 @@ BETWEEN: tuple[tuple[str, str], ...] = (
         r"[\"']?\s?{\s{0,40}(?:[a-z_]{1,24}\s{0,20}=\s{0,4}[^\r\n{}]{1,80}\s{1,40}){0,4}default\s{0,20}=\s{0,4}\"",
         'variable "token" { default = "…" }',
     ),
+    (r"[\xa0-\xdf]{1,2}[ -~]?(?=[A-Za-z0-9._-]{20})", "token\u00d9…, as bytes of MessagePack are shown"),
     (r"\";s:[0-9]{1,5}:\"", 's:5:"token";s:8:"…"'),
     (r"(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])", "PASSWORD '…'"),
     (rf"[\"']?\s{{1,4}}{_VERBS}\s?[:=]?\s{{1,4}}(?:[\"'`]|(?=[^\"'`\s]{{8}}))", "the token is …"),

@@ -78,19 +78,27 @@ _NAMED_FORMS: tuple[Form, ...] = (
         "RFC 7515 §7.1, RFC 7516 §7.1; what follows a tilde is SD-JWT's, RFC 9901 §4",
     ),
     _form(
+        "claims",
+        "eyj",
+        r"(?P<t>eyJ[A-Za-z0-9_-]{24,}+)(?![.])",
+        "claims",
+        "RFC 7519 §4.1: the claims of a JWT without its other parts",
+    ),
+    _form(
         "authorization",
         "authorization",
         rf"(?i:authorization)(?>{NAMED})(?:{_SCHEME}{GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{OURS}(?!{PARAMETER}|{_CHALLENGE})"
         rf"(?P<t>{NUMBERED}{_T68}++)(?!{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
-    ),
+    )._replace(wider=(rf"(?i:authorization)(?>{NAMED}){_T68}",)),  # schemes are made of the same characters
     _form(
         "bearer",
         "bearer dpop",
         rf"(?i:bearer|dpop)(?:{GAP}(?:-a )?"
         rf"|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}(?={_T68}{{16}})"
-        rf"|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`]|[<({{\[](?={_T68}{{16}}))"
+        rf"|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`]|[<({{\[](?={_T68}{{16}})"
+        r"|[\"']?,?\s(?:param(?:s|eter)?|credentials?|value)\s?=\s?[\"']?)"
         rf"{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+={{0,4}})",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",

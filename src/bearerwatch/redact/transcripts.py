@@ -51,7 +51,7 @@ _PROTOCOLS: tuple[Place, ...] = (
     Place(
         "redis",
         ("auth",),
-        rf"(?<![A-Za-z0-9_-])(?:AUTH|auth)[\"']?\s[\"']?[A-Za-z][A-Za-z0-9_.-]{{0,40}}[\"']?\s[\"']?{VALUE}[\"']?{_END}",
+        rf"(?<![A-Za-z0-9_-])(?:AUTH[\"']?|(?<=[\"'])auth[\"'])\s[\"']?[A-Za-z][A-Za-z0-9_.-]{{0,40}}[\"']?\s[\"']?{VALUE}[\"']?{_END}",
         "https://redis.io/docs/latest/commands/auth/",
         hard,
     ),

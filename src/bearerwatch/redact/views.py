@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bearerwatch.redact.madeup import made_up
 
-__all__ = ["HIDING", "NOISY", "View", "noisy", "undone", "view_of", "wrapped"]
+__all__ = ["HIDING", "NOISY", "View", "dumped", "noisy", "undone", "view_of", "wrapped"]
 
 _MOST_ROUNDS = 3
 _MOST_RUNS = 64
@@ -25,6 +25,11 @@ _KINDS = bytes(
     ord("x") if (chr(byte).isalnum() and byte < 128) or chr(byte) in "+/_-" else ord(" ") for byte in range(256)
 )
 _SHORTEST_HEX = 48
+_DUMP = re.compile(
+    r"(?<![^\s>])(?:0x)?[0-9A-Fa-f]{4,8}:?[ \t]{1,4}"
+    r"(?P<hex>(?:[0-9A-Fa-f]{2}[ \t]{0,2}){1,16})(?<=[ \t])[ \t]*"
+    r"(?:\|[^\r\n]{0,16}\||[^\s|][^\r\n]{0,15}(?=\r?\n|\Z))"
+)
 _HEX = re.compile(rf"[0-9a-fA-F]{{{_SHORTEST_HEX},}}\Z")
 _STANDARD = str.maketrans("-_", "+/")
 # Its first character alone is a class, which is what the engine of ``re`` skips to quickly.
@@ -193,6 +198,20 @@ def wrapped(text: str, known: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[
                 if found is not None:
                     yield start, end, found
                     break
+
+
+def dumped(text: str) -> Iterator[tuple[int, int, str]]:
+    """Hex dumps in *text*, as hexdump, xxd and tcpdump make them: ``(start, end, what was dumped)``."""
+    data, start, end = b"", 0, -1
+    for match in _DUMP.finditer(text):
+        if data and text[end : match.start()].strip():
+            yield start, end, data.decode("latin-1")
+            data = b""
+        start = start if data else match.start()
+        data += bytes.fromhex("".join(match["hex"].split()))
+        end = match.end()
+    if data:
+        yield start, end, data.decode("latin-1")
 
 
 def _within(start: int, end: int, known: Sequence[tuple[int, int]]) -> bool:
