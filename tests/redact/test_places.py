@@ -388,6 +388,8 @@ MADE_UP = [
 """Where only what is made up is told from other things."""
 
 CLEAN = [
+    "$ gcloud auth revoke ada1@example.com",
+    "option\tsession\tkey\np\tidentifiant de processus (PID)\tnom d utilisateur",
     "mysql -u root -p shop",
     "mysql -p -h db shop",
     "mysqldump -u root -p --all-databases > x.sql",

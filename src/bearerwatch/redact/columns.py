@@ -32,8 +32,8 @@ _QUOTES = re.compile(r"[NnEeBbUu]{0,2}\\?[\"']")
 
 
 def _secret(held: int, text: str, start: int, end: int, check_of_passwords: Check = given) -> Span | None:
-    """What stands in a column that holds *held*; tokens have no blanks in them."""
-    if " " in text[start:end]:
+    """What stands in a column that holds *held*; tokens have no blanks in them, nor has what fills a cell."""
+    if " " in text[start:end] and (held != PASSWORD_LIKE or check_of_passwords is hard):
         return None
     if held == PASSWORD_LIKE:
         span = taken(text, start, end, check_of_passwords)
