@@ -33,6 +33,7 @@ _STATES = re.compile(
 )
 """In what stands behind ``password=`` and is no password, but said of one or a part of a program."""
 _NUMBERED = re.compile(r"(?:[A-Z][a-z]+[_.@#-]?[0-9]{2,}|[a-z]{3,}[_@#-]?[0-9]{3,})[!?.$#]{0,3}\Z")
+_SHORT_WORD = re.compile(r"[a-z._-]{1,9}\Z")
 _PROSE = re.compile(r" [a-z]+(?:[ .,;!?]|\Z)")
 _TEMPLATE = re.compile(
     r"<.*>?\Z|\{.*\}\Z|\[.*\]\Z|\(.*\)\Z|%.*%\Z|.*(?:\$\{|\{\{|#\{|%\(|%[sdrv]\Z)|[A-Za-z_][\w.]*[(\[{].*[)\]}]\Z|[A-Za-z]:[\\/]"
@@ -60,8 +61,8 @@ def _claims(text: str, start: int, end: int) -> bool:
 
 
 def telling(value: str) -> bool:
-    """Whether *value* is more than a word could be: short and of lower-case letters alone nothing is a token."""
-    return len(value) >= _LONG or _TELLING.search(value) is not None
+    """Whether *value* is more than a word could be: short, and small but for its first letter, nothing is a token."""
+    return len(value) >= _LONG or value[:1].isdigit() or _TELLING.search(value, 1) is not None
 
 
 def _strong(text: str, start: int, end: int) -> bool:
@@ -103,7 +104,9 @@ def _password(text: str, start: int, end: int) -> bool:
         or value.startswith(("$", "%(", "/", "./", "~/", "!", "*", "@"))
     ):
         return False
-    if value.isalpha() and value.islower() and text[start - 1 : start] == " " and _PROSE.match(text, end):
+    if _SHORT_WORD.match(value) or (
+        value.isalpha() and value.islower() and text[start - 1 : start] == " " and _PROSE.match(text, end)
+    ):
         return False
     if made_up(value):
         return True

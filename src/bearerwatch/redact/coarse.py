@@ -13,6 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from bearerwatch.redact.exact import BESIDES
+from bearerwatch.redact.names import DECIDING
 from bearerwatch.redact.patterns import FORMS, Form
 
 __all__ = ["expressions", "needed", "number_of", "over_lines", "wider"]
@@ -25,10 +26,12 @@ _SIGNS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _FEW = 2
 # Python's \s in ASCII; what is not space to Hyperscan is more than what is none to Python.
 _SPACE, _NO_SPACE_BUT = r"\x09-\x0d\x1c-\x20", r" \t\n\f\r"
-_CHOSEN = ("kennwort", "masterauth", "pass", "psk", "pw", "senha", "wachtwoord")
-"""Of the names of secrets those of passwords, which may be words alone."""
-_TELLING, _TELLING_LENGTH = "A-Z0-9", 16
-"""What shows within so many characters that a value is no word: see :func:`bearerwatch.redact.checks.telling`."""
+_CHOSEN = ("kennwort", "pass", "psk", "pw", "senha", "wachtwoord")
+"""Of the words in names of secrets those of passwords, which may be words alone."""
+_TWO = ("(?:session|sess|secret)[_-]?id", "code[_-]?verifier")
+"""Of the names of secrets those that end with a word that says nothing alone."""
+_FILLED = r"[_0-9-]*(?:(?i:ag|b6|ba|co|cu|da|h[edi]|ne|ol|pl|r[ae]|st|te|v)[A-Za-z0-9_-]*)?"
+"""What may follow the word that decides: see :data:`bearerwatch.redact.names.FILLERS`."""
 _COMMON = frozenset(
     {
         *(
@@ -57,7 +60,9 @@ _USUAL = frozenset({"arg", "config", "env", "set", "username"})
 _ENOUGH, _FEWER = 8, 5
 """Letters in a row that few lines have: of what something begins with, and of what it goes on with."""
 _ANYTHING = (r"[^\r\n]", r"[^\n]", "[^()]")
-_LAST_CLASS = re.compile(r"\[(?P<rest>[^\]]*A-Z[^\]]*)\]\{\d+\}(?P<ends>\)*)\Z")
+_LAST_CLASS = re.compile(
+    r"(?:\(\?:\[0-9\]\+\\\|\|s:\|s%3\[Aa\]\)\?)?\[(?P<rest>[^\]]*A-Z[^\]]*)\]\{(?P<least>\d+)\}(?P<ends>\)*)\Z"
+)
 
 
 class _Atom(NamedTuple):
@@ -183,30 +188,69 @@ def _literal(word: str) -> str:
 
 
 def _of(form: Form) -> Iterator[str]:
-    anchors = "|".join(form.anchors)
+    anchors = f"(?i:{'|'.join(form.anchors)})"
     if form.id == "named":
-        # Its pattern begins at an anchor, and takes it for a part of the name.
-        plain, quoted = form.wider
-        yield wider(f"(?i:{'|'.join(_CHOSEN)}){plain}")
-        yield _told(wider(f"(?i:{anchors}){plain}"))
-        yield wider(f"(?i:{anchors}){quoted}")
+        words = sorted({word[word.index(anchor) :] for word in DECIDING for anchor in form.anchors if anchor in word})
+        chosen = [word for word in words if word.startswith(_CHOSEN)]
+        # A name ends with the word that decides, or with one of few that may follow it.
+        every = f"(?i:{'|'.join([*words, *_TWO])}){_FILLED}"
+        plain, quoted = form.wider[: len(form.wider) // 2], form.wider[len(form.wider) // 2 :]
+        for part in plain:
+            yield _told(wider(f"(?i:masterauth|{'|'.join(chosen)}){_FILLED}{part}"), _CHOSEN_TELLING)
+            yield _told(wider(f"{every}{part}"))
+        for part in quoted:
+            yield wider(f"{every}{part}")
     elif form.id == "near":
-        yield wider(f"(?i:{anchors}){form.regex}")
+        yield wider(f"{anchors}{form.regex}")
     elif form.id == "bearer":
-        yield _told(wider(form.regex))
+        first, *others = form.wider
+        yield _told(wider(first))
+        yield from map(wider, others)
     else:
         yield from map(wider, form.wider or (form.regex,))
 
 
-def _told(expression: str) -> str:
+class _Telling(NamedTuple):
+    """What shows early in a value that it is no word."""
+
+    first: str
+    """A class of characters that tell if the value begins with one."""
+    sign: str
+    """A class of characters that tell behind that."""
+    length: int
+    """Of what has none of them, and tells for its length."""
+
+
+_KEYED_TELLING = _Telling("0-9", "A-Z0-9", 16)
+"""See :func:`bearerwatch.redact.checks.telling`."""
+_CHOSEN_TELLING = _Telling("A-Z0-9~+/=:!$#*@^?", "A-Z0-9~+/=:!$#*@^?", 10)
+"""Of passwords: see :mod:`bearerwatch.redact.checks`."""
+
+
+def _told(expression: str, telling: _Telling = _KEYED_TELLING) -> str:
     """*expression*, whose end is the beginning of a value that must not be a word."""
     last = _LAST_CLASS.search(expression)
     if last is None:
         message = f"a value stands at the end: {expression[-40:]}"
         raise ValueError(message)
-    plain = last["rest"].replace("A-Z", "").replace("0-9", "")
-    value = f"(?:[{plain}]{{0,{_TELLING_LENGTH - 1}}}[{_TELLING}]|[{plain}]{{{_TELLING_LENGTH}}})"
-    return f"{expression[: last.start()]}{value}{last['ends']}"
+    every = last["rest"]
+    plain = every.replace("A-Z", "").replace("0-9", "")
+    for sign in telling.sign[6:]:
+        plain = plain.replace(sign, "")
+    least = int(last["least"])
+    values = [f"[{telling.first}][{every}]{{{least - 1}}}"]
+    values += [
+        f"[{every}]{_run(plain, place - 1)}[{telling.sign}]{_run(every, least - 1 - place)}"
+        for place in range(1, least - 1)
+    ]
+    values.append(f"[{every}][{plain}]{{{least - 2},{telling.length - 2}}}[{telling.sign}]")
+    values.append(f"[{every}][{plain}]{{{telling.length - 1}}}")
+    # The number of a row tells by itself.
+    return f"{expression[: last.start()]}(?:[0-9]+\\||s%3[Aa]|(?:s:)?(?:{'|'.join(values)})){last['ends']}"
+
+
+def _run(characters: str, length: int) -> str:
+    return f"[{characters}]{{{length}}}" if length else ""
 
 
 def wider(regex: str) -> str:

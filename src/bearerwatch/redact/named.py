@@ -6,7 +6,20 @@ afterwards, by what its name says.
 
 from __future__ import annotations
 
-__all__ = ["GAP", "LOOSE", "NAMED", "NUMBERED", "OURS", "PARAMETER", "PLAIN", "QUOTED", "UNQUOTED", "VALUE"]
+__all__ = [
+    "GAP",
+    "LOOSE",
+    "NAMED",
+    "NAMED_PARTS",
+    "NAME_ITSELF",
+    "NUMBERED",
+    "OURS",
+    "PARAMETER",
+    "PLAIN",
+    "QUOTED",
+    "UNQUOTED",
+    "VALUE",
+]
 
 OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[password\])"
 """Not a mark of ours."""
@@ -79,11 +92,16 @@ BETWEEN: tuple[tuple[str, str], ...] = (
     ),
 )
 """Ways to join a name and its value, each with an example. The first that matches decides."""
-NAMED = (
-    r"(?:\s?\([A-Za-z]{1,12}\)|\[/?[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
-    rf"(?:{'|'.join(regex for regex, _ in BETWEEN)})"
+_AFTER_NAME = r"(?:\s?\([A-Za-z]{1,12}\)|\[/?[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
+NAMED = rf"{_AFTER_NAME}(?:{'|'.join(regex for regex, _ in BETWEEN)})"
+NAMED_PARTS = (
+    rf"{_AFTER_NAME}(?:{_PLAIN_BETWEEN})",
+    rf"{_AFTER_NAME}(?:{'|'.join(regex for regex, _ in BETWEEN if regex != _PLAIN_BETWEEN)})",
 )
+"""The same in parts that Hyperscan can take."""
 
+NAME_ITSELF = r"(?P<n>[A-Za-z0-9_-]{0,40}+)"
+"""The rest of a name from an anchor on."""
 VALUE = r"[A-Za-z0-9._~+/=:!$#*@^?-]"
 NUMBERED = r"(?:[0-9]{1,20}\||s:|s%3[Aa])?"
 """What the tokens of some frameworks begin with: the number of their row, or that they are signed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["LONG_TOKEN", "NONE", "PASSWORD_LIKE", "TOKEN_LIKE", "secret_name"]
+__all__ = ["DECIDING", "FILLERS", "LONG_TOKEN", "NONE", "PASSWORD_LIKE", "TOKEN_LIKE", "secret_name"]
 
 NONE = 0
 LONG_TOKEN = 1
@@ -25,7 +25,7 @@ def _words(text: str) -> frozenset[str]:
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _VERSION = re.compile(r"v?[0-9]+\Z")
-_FILLERS = _words(
+FILLERS = _words(
     "again b64 base base64 confirm confirmation current header hdr hint new old plain plaintext raw repeat str string "
     "data text val value"
 )
@@ -68,11 +68,18 @@ _NO_TOKENS = _words(
 """Tokens that let nobody in: those of language models, of parsers, and of pages."""
 
 
+DECIDING = frozenset(
+    {*_TOKENS, *_WEAK, *_PASSWORDS, *_ENDINGS, *_PASSWORD_ENDINGS, "key", "keys", "code", "sig", "signature"}
+)
+"""With which, before :data:`FILLERS` and numbers, every name ends that :func:`secret_name` knows, or with ``id`` or
+``verifier`` behind one of them."""
+
+
 @lru_cache(maxsize=4096)
 def secret_name(name: str) -> int:
     """What a field called *name* holds: :data:`NONE`, :data:`TOKEN_LIKE` or :data:`PASSWORD_LIKE`."""
     words = [word.lower() for word in _WORDS.findall(name)]
-    while len(words) > 1 and (words[-1] in _FILLERS or _VERSION.match(words[-1])):
+    while len(words) > 1 and (words[-1] in FILLERS or _VERSION.match(words[-1])):
         words.pop()
     if words and words[-1] == "v":
         words.pop()

@@ -10,7 +10,19 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from bearerwatch.redact.named import GAP, NAMED, NUMBERED, OURS, PARAMETER, PLAIN, QUOTED, UNQUOTED, VALUE
+from bearerwatch.redact.named import (
+    GAP,
+    NAME_ITSELF,
+    NAMED,
+    NAMED_PARTS,
+    NUMBERED,
+    OURS,
+    PARAMETER,
+    PLAIN,
+    QUOTED,
+    UNQUOTED,
+    VALUE,
+)
 from bearerwatch.redact.providers import PROVIDERS
 
 __all__ = ["FORMS", "LONG", "Form"]
@@ -31,10 +43,26 @@ _TOKEN68 = r"[A-Za-z0-9._~+/-]"
 _SCHEME = (
     r"(?i:apikey|aws4-hmac-sha256|basic|bearer|digest|dpop|hawk|jwt|negotiate|ntlm|oauth|scram-sha-(?:1|256)|token)"
 )
-_NAME = rf"(?P<n>[A-Za-z0-9_-]{{0,40}}+){NAMED}(?:(?i:bearer|token|jwt|dpop){GAP})?{OURS}(?!{PARAMETER})"
+_SCHEMED = rf"(?:(?i:bearer|token|jwt|dpop){GAP})?{OURS}(?!{PARAMETER})"
+_NAME = rf"{NAME_ITSELF}{NAMED}{_SCHEMED}"
 _ALREADY = r"(?:[^\S\r\n]|%20|\+|\\t){1,24}[\\\"'`<{(\[]{0,2}(?:\[token |k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9]))"
 # A scheme and its first parameter, as Digest has them; a token may stand before such a thing as well
 _CHALLENGE = rf"(?:{_SCHEME}|[A-Za-z][A-Za-z-]{{0,20}}){GAP}{PARAMETER}"
+
+
+_BEARER = (
+    rf"{GAP}(?:-a )?|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`]"
+    r"|[\"']?,?\s(?:param(?:s|eter)?|credentials?|value)\s?=\s?[\"']?"
+)
+"""Between the scheme and its credential; a string may end and another one begin there."""
+_BEARER_FIELD = r"(?:[\\\"']{0,2}\s?[=:,]\s?[\\\"']{0,2}|[<({\[])"
+"""The same where the scheme is more of a name."""
+_LED = (
+    r"(?:api|access|secret|signing|encryption|private|token|license|master|root|recovery|encrypt) key|client secret"
+    r"|(?:access|refresh|auth) token"
+)
+_SESSION_ID = r"session(?:[ .]id|[\"']?\s?[:=]\s?{\s?[\"']?id[\"']?)"
+_SAID = r"(?:\s?[:=]\s?|\s(?:is\s)?)[\"'`]?"
 
 
 class Form(NamedTuple):
@@ -49,7 +77,7 @@ class Form(NamedTuple):
     followers: str = ""
     """Of ASCII, what can follow its anchors at once; anything if it is empty."""
     wider: tuple[str, ...] = ()
-    """Instead of *regex*, for a gate: what together matches wherever that does."""
+    """Instead of *regex*, for a gate: what together matches wherever that does. Of ``named`` what follows the name."""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -95,14 +123,17 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "bearer",
         "bearer dpop",
-        rf"(?i:bearer|dpop)(?:{GAP}(?:-a )?"
-        rf"|[\\\"']{{1,2}},\s?[\"']\s[\"'],\s?[\"']|[\\\"']{{0,2}}\s?[=:,]\s?[\\\"']{{0,2}}(?={_T68}{{16}})"
-        rf"|\s?[\"'`]\s?(?:\+|\.{{1,2}}|&|,)\s?[\"'`]|[<({{\[](?={_T68}{{16}})"
-        r"|[\"']?,?\s(?:param(?:s|eter)?|credentials?|value)\s?=\s?[\"']?)"
-        rf"{OURS}(?!{PARAMETER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+={{0,4}})",
+        rf"(?i:bearer|dpop)(?:{_BEARER}|{_BEARER_FIELD}(?={_T68}{{16}})){OURS}(?!{PARAMETER})"
+        rf"(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+={{0,4}})",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",
-    )._replace(followers=_GAPS + "\"'`=:,<({["),
+    )._replace(
+        followers=_GAPS + "\"'`=:,<({[",
+        wider=(
+            rf"(?i:bearer|dpop)(?:{_BEARER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+)",
+            rf"(?i:bearer|dpop){_BEARER_FIELD}(?P<t>{NUMBERED}{_TOKEN68}{{16,}}+)",
+        ),
+    ),
     _form(
         "scheme",
         "token jwt basic negotiate ntlm",
@@ -117,7 +148,12 @@ _NAMED_FORMS: tuple[Form, ...] = (
         rf"{_NAME}(?P<t>{PLAIN}|{QUOTED}|{UNQUOTED})",
         "keyed",
         "RFC 6749 §5.1, RFC 6750 §2.2 and §2.3; header names X-Api-Key, X-Auth-Token; see redact.names",
-    )._replace(wider=(rf"{_NAME}(?P<t>{PLAIN})", rf"{_NAME}(?P<t>{QUOTED}|{UNQUOTED})")),
+    )._replace(
+        wider=(
+            *(rf"{part}{_SCHEMED}(?P<t>{PLAIN})" for part in NAMED_PARTS),
+            *(rf"{part}{_SCHEMED}(?P<t>{QUOTED}|{UNQUOTED})" for part in NAMED_PARTS),
+        )
+    ),
     _form(
         "near",
         "tok secret key pass pw auth sess",
@@ -157,13 +193,15 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "phrase",
         "key token secret sess recovery·code",
-        r"(?i:session(?:[ .]id|[\"']?\s?[:=]\s?{\s?[\"']?id[\"']?)|recovery code"
+        rf"(?i:{_SESSION_ID}|recovery code"
         r"|(?:(?<=api )|(?<=access )|(?<=secret )|(?<=signing )|(?<=encryption )|(?<=private )|(?<=token )"
         r"|(?<=license )|(?<=master )|(?<=root )|(?<=recovery )|(?<=encrypt ))key"
         r"|(?<=client )secret|(?:(?<=access )|(?<=refresh )|(?<=auth ))token)"
-        rf"(?:\s?[:=]\s?|\s(?:is\s)?)[\"'`]?{OURS}(?P<t>{_T68}{{16,}}+)",
+        rf"{_SAID}{OURS}(?P<t>{_T68}{{16,}}+)",
         "weak",
         "as people write it",
+    )._replace(
+        wider=(rf"(?i:{_SESSION_ID}|recovery code|{_LED}){_SAID}(?P<t>{_T68}{{16,}}+)",),
     ),
     _form(
         "webhook",
