@@ -41,6 +41,8 @@ def _any_of(words: Iterable[str]) -> Callable[[str], bool]:
     return found
 
 
+_STEMS = ("key", "psk", "password", "pass", "secret", "wpa", "wlan", "wifi")
+"""What words with one root share besides."""
 _ROOTS = ("--", "k", "w", "(", "ss", "si", "ey", "auth", "cr", "dp", "co", "sql", ":5", ".py", "net use", " -")
 
 
@@ -55,11 +57,13 @@ def _grown(words: Iterable[str]) -> str:
     return f"(?:{'|'.join(grown)})" if len(grown) > 1 else grown[0]
 
 
-def _grouped(anchors: Iterable[tuple[int, str]]) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
+def _grouped(
+    anchors: Iterable[tuple[int, str]], roots: tuple[str, ...] = _ROOTS
+) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
     """*anchors* by what several have in common."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for index, anchor in anchors:
-        root = next((root for root in _ROOTS if root in anchor), anchor)
+        root = next((root for root in roots if root in anchor), anchor)
         groups.setdefault(root, []).append((index, anchor))
     return tuple((root, tuple(group)) for root, group in groups.items())
 
@@ -93,7 +97,9 @@ def _kind(byte: int) -> str:
 # Every byte as what it is: a character of base64url, one that standard base64 has besides, one that may stand for
 # something else, one that does so with the next, or another.
 _KINDS = "".join(map(_kind, range(256))).encode()
-_BESIDE = _grouped(enumerate(word for word, _, _ in BESIDES))
+_BESIDE = tuple(
+    (root, _grouped(words, _STEMS)) for root, words in _grouped(enumerate(word for word, _, _ in BESIDES))
+)
 ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
@@ -152,9 +158,11 @@ def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
     beside: list[_Find] = []
     if _speaks(low):
         present = [index for root, anchors in _OTHERS if root in low for index, anchor in anchors if anchor in low]
-        for root, words in _BESIDE:
+        for root, groups in _BESIDE:
             if root in low:
-                beside += [BESIDES[place][1] for place, word in words if word in low and _may(place)(low)]
+                for stem, words in groups:
+                    if stem in low:
+                        beside += [BESIDES[at][1] for at, word in words if word in low and _may(at)(low)]
     if not low.isascii():
         present += [index for index, anchor in _FOREIGN if anchor in low]
     if _LONG in kinds:
