@@ -110,3 +110,10 @@ def test_a_hex_dump_of_a_token_goes_as_a_whole(upper: bool) -> None:
     assert clean.endswith("]\nover")
     harmless = "00000000  4d 5a 90 00 03 00 00 00  |MZ......|\n" * 3
     assert redact_text(harmless) == harmless
+
+
+def test_a_value_may_stand_before_its_name() -> None:
+    secret = opaque(32)
+    assert not leaked(secret, redact_text(f'{{"value": "{secret}", "name": "x-api-key"}}'))
+    other = f'{{"value": "{secret}", "name": "x-request-id"}}'
+    assert redact_text(other) == other

@@ -215,6 +215,15 @@ _DOCUMENTS: tuple[Place, ...] = (
         "mnemonic",
     ),
     Place(
+        "value-first",
+        ('"value', "'value"),
+        r"[\"']value[\"']\s?:\s?[\"'](?P<t>[^\"'\r\n]{8,4096})[\"']\s?,\s{0,12}[\"'](?:name|key)[\"']\s?:\s?[\"']"
+        r"(?i:[A-Za-z0-9._-]{0,40}(?:token|secret|password|api[_-]?key|authorization|session[_-]?id))[\"']",
+        "http://www.softwareishard.com/blog/har-12-spec/#headers, whose members have no order",
+        made,
+        "named",
+    ),
+    Place(
         "encoded",
         ("encoded",),
         r"(?:api_key|apiKey)\\?\"\s?:\s?\\?\"[^\"\n]{1,200}\",\s{0,12}\\?\"encoded\\?\"\s?:\s?\\?\"(?P<t>[A-Za-z0-9+/]{20,}={0,2})",
