@@ -97,9 +97,7 @@ def _kind(byte: int) -> str:
 # Every byte as what it is: a character of base64url, one that standard base64 has besides, one that may stand for
 # something else, one that does so with the next, or another.
 _KINDS = "".join(map(_kind, range(256))).encode()
-_BESIDE = tuple(
-    (root, _grouped(words, _STEMS)) for root, words in _grouped(enumerate(word for word, _, _ in BESIDES))
-)
+_BESIDE = tuple((root, _grouped(words, _STEMS)) for root, words in _grouped(enumerate(word for word, _, _ in BESIDES)))
 ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
