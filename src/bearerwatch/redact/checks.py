@@ -17,6 +17,7 @@ _LONG = 16
 _TIMES, _WHOSE = {"exp", "iat", "nbf"}, {"aud", "iss", "jti", "sub"}
 """Claims of which a JWT has some (RFC 7519 §4.1)."""
 _TELLING = re.compile(r"[A-Z0-9]")
+_HEADER = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+\Z")
 _GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
 _BREAKS = re.compile(r"[_./-]")
 _WORDS = re.compile(r"[a-z]{3,}(?:-[a-z]{3,}){3,7}\Z")
@@ -150,8 +151,9 @@ def _odd_token(value: str) -> bool:
 
 
 def _credential(text: str, start: int, end: int) -> bool:
-    """After ``Authorization:`` everything that is not plain prose."""
-    return end - start >= 4 and made_up(text[start:end]) and not text.startswith("(", end)
+    """After ``Authorization:`` everything that is not plain prose, nor the next name of a list."""
+    value = text[start:end]
+    return end - start >= 4 and made_up(value) and not text.startswith("(", end) and not _HEADER.match(value)
 
 
 def _secret(text: str, start: int, end: int) -> bool:

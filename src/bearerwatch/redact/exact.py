@@ -50,6 +50,8 @@ _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
+_OF_TOKENS = re.compile(r"(?i:tokens?)[\"'`]?\.[\"'`]?\Z")
+"""The table of a column, as statements name it."""
 _SIGNED = ("AccessKeyId=", "GoogleAccessId=", "Key-Pair-Id=", "SignedHeaders=")
 """What is in a URL that is signed: whoever has it may open it."""
 _ENDED = ("", "\n", "\r", " ", ",", '"', "\\", "]", "}", "\x1b")
@@ -290,6 +292,8 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
     if name.lower() == "key" and text[max(begin - 7, 0) : begin].lower().endswith(
         ("api ", "access ", "secret ", "unseal ")
     ):
+        return TOKEN_LIKE
+    if name.lower() == "key" and _OF_TOKENS.search(text, max(begin - 12, 0), begin):
         return TOKEN_LIKE
     if name.lower() == "key" and text[max(begin - 6, 0) : begin].lower().endswith(("with ", "using ", "tunnel ")):
         return LONG_TOKEN

@@ -43,7 +43,7 @@ _PLAIN_BETWEEN = (
     rf"[\[({{<]{{0,2}}\s{{0,2}}[\\]{{0,6}}{_PREFIX}[\\]{{0,6}}[\"'`]{{0,3}}(?:\*{{1,2}}\s[\"'`]?)?\s?"
 )
 _VERBS = (
-    r"(?:is|was|are|to|with|as|est|es|ist|lautet|(?:is\s|was\s)?(?:re)?(?:set|changed)\s(?:from|to)|changed\sfrom"
+    r"(?:is|was|are|(?:(?<=[Ww][Oo][Rr][Dd]\s)|(?<=[Ww][Oo][Rr][Dd][\"']\s))(?:to|with|as)|est|es|ist|lautet|(?:is\s|was\s)?(?:re)?(?:set|changed)\s(?:from|to)|changed\sfrom"
     r"|(?:for|of)\s[^\s:]{1,60}\s(?:is|was|to|=|set\sto))"
 )
 BETWEEN: tuple[tuple[str, str], ...] = (
@@ -77,7 +77,7 @@ BETWEEN: tuple[tuple[str, str], ...] = (
     (r"(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])", "PASSWORD '…'"),
     (rf"[\"']?\s{{1,4}}{_VERBS}\s?[:=]?\s{{1,4}}(?:[\"'`]|(?=[^\"'`\s]{{8}}))", "the token is …"),
     (
-        r"\s(?:provided|supplied|given|used|sent|presented|mismatch)\s?:\s{1,2}(?:(?:expected|got)\s)?[\"'`]?(?=[^\"'`\s]{16})",
+        r"\s(?:provided|supplied|given|used|sent|presented|mismatch|generated|created|issued|minted|received|obtained)\s?:\s{1,2}(?:(?:expected|got)\s)?[\"'`]?(?=[^\"'`\s]{16})",
         "invalid token provided: …",
     ),
     (r"\s[-\u2013\u2014]\s(?=[^\"'`\s]{20})", "token - …"),

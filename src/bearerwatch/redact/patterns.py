@@ -31,7 +31,7 @@ LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors
     "hooks.slack.com/",
     "/api/webhooks/",
     ".webhook.office.com/",
-    *("/reset", "/password-reset", "/verify", "/confirm", "/activate", "/invit", "/magic", "samlresponse"),
+    *("/reset", "/password-reset", "/verify", "/confirm", "/activate", "/invit", "/magic"),
     "authorization.k8s.io.",
 }
 """Anchors of tokens that are twenty characters long at least."""
@@ -220,11 +220,18 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "reset",
-        "/reset /password-reset /verify /confirm /activate /invit /magic samlresponse",
-        r"(?i:/(?:reset|password-reset|verif|confirm|activate|invit|magic)[a-z-]{0,12}/(?:[A-Za-z0-9_-]{1,16}/)?|samlresponse=)"
+        "/reset /password-reset /verify /confirm /activate /invit /magic",
+        r"(?i:/(?:reset|password-reset|verif|confirm|activate|invit|magic)[a-z-]{0,12}/(?:[A-Za-z0-9_-]{1,16}/)?)"
         r"(?P<t>[A-Za-z0-9_+=%-]{20,})",
         "strong",
         "https://docs.djangoproject.com/en/stable/topics/auth/default/#django.contrib.auth.views.PasswordResetView",
+    ),
+    _form(
+        "saml",
+        "samlresponse samlart",
+        r"(?i:samlresponse|samlart)[\\]{0,3}[\"']?\s?[=:]\s?[\\]{0,3}[\"']?(?P<t>[A-Za-z0-9_+=%/-]{20,})",
+        "strong",
+        "SAML 2.0 Bindings §3.5.4, §3.6.3",
     ),
     _form(
         "login",
