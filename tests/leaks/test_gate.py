@@ -15,8 +15,10 @@ from bearerwatch.context import live
 from bearerwatch.leaks.gate import Gate, _every
 from bearerwatch.leaks.pieces import pieces
 from bearerwatch.leaks.scan import Scanner
+from bearerwatch.redact._accel import Prefilter
 from bearerwatch.redact.engine import find
 from bearerwatch.redact.exact import ANCHORS
+from bearerwatch.redact.gate import PREFILTER
 
 TOKENS = [fakes.jwt(), fakes.jwt({"exp": 1}), fakes.opaque(), fakes.opaque(60), "ghp_" + fakes.opaque(36)]
 SHORT = fakes.opaque(24)
@@ -147,3 +149,15 @@ def test_a_token_known_by_value_is_found_though_no_anchor_tells_it(gate: Gate) -
         assert [(line, column) for line, column, _, _ in found(gate, f"a\n\nsaid {token}\n".encode())] == [(3, 6)]
     finally:
         live.discard(ticket)
+
+
+def test_hyperscan_is_made_ready_once_there_is_much_to_look_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hyperscan")
+    monkeypatch.setattr("bearerwatch.leaks.gate.PREFILTER", Prefilter(PREFILTER._expressions))
+    patient = Gate(1000)
+    line = f"Bearer {SHORT} token={SHORT}\n".encode()
+    assert len(list(patient(line))) == 1
+    assert patient._scan is None
+    assert len(list(patient(line * 100))) == 100
+    assert patient._scan is not None
+    assert len(list(patient(line * 3))) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bearerwatch import _guard
-from bearerwatch.leaks.gate import Gate
+from bearerwatch.leaks.gate import FIRST, Gate
 from bearerwatch.leaks.marks import cleaned
 from bearerwatch.leaks.pieces import Piece, pieces
 from bearerwatch.leaks.rewrite import Writer
@@ -29,7 +29,7 @@ class Filter:
 
     def __call__(self, fill: Callable[[memoryview], int]) -> None:
         """Pass on what *fill* reads, as ``readinto1`` does: as much as is there, and 0 at the end."""
-        scanner = Scanner(Gate(), clean=cleaned)
+        scanner = Scanner(Gate(FIRST), clean=cleaned)
         parts: list[bytes | memoryview] = []
         write = Writer(parts.append)
         for piece in pieces(fill):

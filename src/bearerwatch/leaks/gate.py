@@ -15,7 +15,10 @@ from bearerwatch.redact.gate import PREFILTER
 from bearerwatch.redact.patterns import LONG
 from bearerwatch.redact.views import undone
 
-__all__ = ["Gate"]
+__all__ = ["FIRST", "Gate"]
+
+FIRST = 1 << 20
+"""Bytes that are looked through sooner than Hyperscan is ready."""
 
 
 def _kind(byte: int) -> int:
@@ -44,10 +47,15 @@ class Gate:
 
     By Hyperscan, where that is installed: those in which a form matches, or something may turn out to hold a token;
     else those with an anchor. One gate serves one thread.
+
+    Args:
+        first: bytes to look through without Hyperscan: to compile what it takes would last longer.
     """
 
-    def __init__(self) -> None:
-        self._scan = PREFILTER.places()
+    def __init__(self, first: int = 0) -> None:
+        PREFILTER.held = first > 0
+        self._left = first
+        self._scan = None if first else PREFILTER.places()
         every = (*ANCHORS, *(word for word, _, _ in BESIDES))
         # An anchor that holds another one adds nothing; and lines beyond ASCII are let through anyway.
         anchors = [a for a in every if a.isascii() and not any(other != a and other in a for other in every)]
@@ -63,6 +71,10 @@ class Gate:
         """
         if live:  # tokens known by value are told by no form
             return _every(chunk)
+        if self._left > 0:
+            self._left -= len(chunk)
+            if self._left <= 0:
+                self._scan = PREFILTER.places()
         if self._scan is not None:
             found = self._scan(chunk)
             if not chunk.isascii():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from bearerwatch.leaks import in_place, journal, rewrite
-from bearerwatch.leaks.gate import Gate
+from bearerwatch.leaks.gate import FIRST, Gate
 from bearerwatch.leaks.opened import Opened
 from bearerwatch.leaks.refused import Refused
 from bearerwatch.leaks.scan import Leak, Scanner
@@ -46,7 +46,7 @@ class Sweep:
         self._binary = binary
         self._problem = problem
         self._remark = remark
-        self._gate = Gate()
+        self._gate = Gate(FIRST)
         self._finished: set[str] = set()
 
     def __call__(self, source: Source, advance: Callable[[int], object] = _nothing) -> Iterator[Leak]:

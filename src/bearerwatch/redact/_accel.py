@@ -32,6 +32,8 @@ class Prefilter:
             expressions: gives them, in Hyperscan's syntax, each with a number; several may have the same.
         """
         self._expressions = expressions
+        self.held = False
+        """Whether it is compiled only once somebody waits for it: a process that ends soon has no use for it."""
         self._forget()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)  # the thread is not there any more
@@ -46,7 +48,7 @@ class Prefilter:
         """The numbers of what may match in ASCII *text*; ``None`` for all, as is always so without Hyperscan."""
         scan = self._scan
         if scan is None:
-            if self._thread is None:
+            if self._thread is None and not self.held:
                 self._begin()
             return None
         found: list[int] = []
