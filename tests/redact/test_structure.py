@@ -7,6 +7,7 @@ import dataclasses
 import time
 import uuid
 from collections import OrderedDict, UserDict, defaultdict, deque
+from collections.abc import Callable
 from enum import Enum
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -510,3 +511,10 @@ def test_one_look_at_all_of_it_sees_what_a_look_at_each_part_does(shape: Any) ->
     each = Structure(replace=lambda path, item: None)(value)
     assert redact_value(value) == each
     assert (redact_value(value) is value) == (each is value)
+
+
+@pytest.mark.parametrize("kind", [str, str.encode, lambda text: bytearray(text.encode())])
+def test_a_line_under_a_name_is_looked_at_as_a_line_too(kind: Callable[[str], Any]) -> None:
+    secret = opaque(30)
+    clean = redact_value({"sent": kind(f"a1 LOGIN bob {secret}"), "n": 7})
+    assert not leaked(secret, repr(clean))

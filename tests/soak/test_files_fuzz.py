@@ -28,7 +28,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     with pure():
         slow = Gate()
     for room in (filter, sweep):
-        monkeypatch.setattr(room, "Gate", lambda: slow if os.environ.get("BEARERWATCH_ACCEL") else fast)
+        monkeypatch.setattr(room, "Gate", lambda *_: slow if os.environ.get("BEARERWATCH_ACCEL") else fast)
 
 
 def lines(turn: Round) -> tuple[Mixer, list[bytes], list[Secret]]:

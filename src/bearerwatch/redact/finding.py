@@ -24,8 +24,6 @@ def found(text: str) -> list[Span]:
         spans = _written(text, kinds, looks)
         if disguised(text, kinds) if looks is None else (NOISE in looks or "\n" in text):
             spans += _disguised(text)
-        if "\n" in text:
-            spans += _dumped(text)
     if live:
         spans += [Span(start, end, kind) for start, end, kind in LIVE_TEXT.find(text)]
     return disjoint(spans) if len(spans) > 1 else spans
@@ -45,7 +43,7 @@ def _dumped(text: str) -> list[Span]:
     """Hex dumps of what holds a token: each as a whole."""
     spans = []
     for start, end, inner in dumped(text):
-        hidden = _meant(inner)
+        hidden = _meant(inner, 0)
         if hidden:
             spans.append(Span(start, end, hidden[0].kind, hidden[0].token or inner[hidden[0].start : hidden[0].end]))
     return spans
@@ -66,4 +64,6 @@ def _written(text: str, kinds: str, looks: list[int] | None, depth: int = _DEPTH
             if hidden:
                 token = hidden[0].token or inner[hidden[0].start : hidden[0].end]
                 spans.append(Span(start, end, hidden[0].kind, token))
+    if depth and "\n" in text:
+        spans += _dumped(text)
     return spans

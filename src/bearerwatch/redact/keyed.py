@@ -95,9 +95,11 @@ def keyed_text(text: str, name: str, held: int) -> str:
     lead = len(name) + 1
     spans = [span._replace(start=max(span.start - lead, 0), end=span.end - lead) for span in find(f"{name}={text}")]
     spans = [span for span in spans if span.end > span.start]
+    if " " in text:  # a line, perhaps, whose beginning tells as well
+        spans += find(text)
     if held and _DONE.search(text) is None:
         spans += _whole(text, name, held)
-        spans = disjoint(spans) if len(spans) > 1 else spans
+    spans = disjoint(spans) if len(spans) > 1 else spans
     return replaced(text, spans) if spans else text
 
 

@@ -104,6 +104,8 @@ class Structure:
         kind = type(value)
         if kind is str or kind in _SCALARS:
             texts.append(f"{name}={value}" if kind is str else name)
+            if kind is str and " " in value:
+                texts.append(value)
             return len(texts) <= min(self.size, _MOST_JOINED) and (kind is not str or len(value) <= _LONGEST_JOINED)
         if levels == 0 or len(texts) > _MOST_JOINED:
             return False
@@ -115,6 +117,8 @@ class Structure:
                     return False
                 if type(item) is str and len(item) <= _LONGEST_JOINED:
                     texts.append(f"{key}={item}")
+                    if " " in item:
+                        texts.append(item)
                 elif type(item) in _SCALARS:
                     texts.append(key)
                 elif not self._gather(item, key, texts, levels - 1):
