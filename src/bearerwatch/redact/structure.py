@@ -103,9 +103,7 @@ class Structure:
         """
         kind = type(value)
         if kind is str or kind in _SCALARS:
-            texts.append(f"{name}={value}" if kind is str else name)
-            if kind is str and " " in value:
-                texts.append(value)
+            texts += _joined(name, value) if kind is str else (name,)
             return len(texts) <= min(self.size, _MOST_JOINED) and (kind is not str or len(value) <= _LONGEST_JOINED)
         if levels == 0 or len(texts) > _MOST_JOINED:
             return False
@@ -116,9 +114,7 @@ class Structure:
                 if type(key) is not str or (item is not None and type(item) is not bool and self.held(key)):
                     return False
                 if type(item) is str and len(item) <= _LONGEST_JOINED:
-                    texts.append(f"{key}={item}")
-                    if " " in item:
-                        texts.append(item)
+                    texts += _joined(key, item)
                 elif type(item) in _SCALARS:
                     texts.append(key)
                 elif not self._gather(item, key, texts, levels - 1):
@@ -266,6 +262,11 @@ class _Walk:
 
     def _key(self, key: Any) -> Any:
         return self(key) if isinstance(key, str | bytes | tuple | frozenset) else key
+
+
+def _joined(name: str, text: str) -> tuple[str, ...]:
+    """*text* with its name, and alone where it may be a line, whose beginning tells as well."""
+    return (f"{name}={text}", text) if " " in text else (f"{name}={text}",)
 
 
 def _pair_name(pairs: list[tuple[Any, Any]]) -> str | None:
