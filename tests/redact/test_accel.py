@@ -188,3 +188,10 @@ def test_importing_the_app_side_loads_nothing_native():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("filler", ["", "_", "2", "v2", "-v", *sorted(FILLERS)])
+@pytest.mark.parametrize("word", ["token", "apiKey", "DB_PASSWORD", "session_id", "jwe", "Secret-Id", "code_verifier"])
+def test_what_may_follow_the_word_that_decides_does_not_hide_a_name(word, filler):
+    for name in (f"{word}{filler}", f"{word}_{filler}", f"{word}{filler.title()}"):
+        check(f"x {name}=aB3xK9kQ2mZ7pL1tW5vN8 y")
