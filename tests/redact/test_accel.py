@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bearerwatch.redact import engine, gate
 from bearerwatch.redact.coarse import needed, wider
 from bearerwatch.redact.exact import ANCHORS
+from bearerwatch.redact.names import FILLERS
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.views import noisy, undone, wrapped
 from fakes import at_once

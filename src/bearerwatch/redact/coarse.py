@@ -32,12 +32,11 @@ _TWO = ("(?:session|sess|secret)[_-]?id", "code[_-]?verifier")
 """Of the names of secrets those that end with a word that says nothing alone."""
 _FILLED = r"[_0-9-]*(?:(?i:ag|b6|ba|co|cu|da|h[edi]|ne|ol|pl|r[ae]|st|te|v)[A-Za-z0-9_-]*)?"
 """What may follow the word that decides: see :data:`bearerwatch.redact.names.FILLERS`."""
-_COMMON = frozenset(
-    "\"-|'-|api key|assw|auth|code|community|connect |cookie|creds|encoded|key|key |kty|pass|pass |passw|passwd|password"
-    "|password |phrase|private key|pwd|secret|secret |secrets|token| login |set passw|set secret|set key|vault".split(
-        "|"
-    )
-)
+_COMMON = frozenset({
+    '"-', "'-", "api key", "assw", "auth", "code", "community", "connect ", "cookie", "creds", "encoded", "key", "key ",
+    "kty", "pass", "pass ", "passw", "passwd", "password", "password ", "phrase", "private key", "pwd", "secret",
+    "secret ", "secrets", "token", " login ", "set passw", "set secret", "set key", "vault",
+})  # fmt: skip
 """Of the words of ``BESIDES`` those that stand in many lines that hold no secret."""
 _TELLING_SIGNS = frozenset("\"'`([{<|")
 _USUAL = frozenset({"arg", "config", "env", "set", "username"})
