@@ -153,14 +153,14 @@ def by_search(text: str, kinds: str, looks: list[int] | None = None) -> list[Spa
 def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
     """The anchors that stand in a text, *low* in lower case, and may begin a token there; and what else finds some."""
     present: list[int] = []
-    beside: list[_Find] = []
+    places: list[int] = []
     if _speaks(low):
         present = [index for root, anchors in _OTHERS if root in low for index, anchor in anchors if anchor in low]
         for root, groups in _BESIDE:
             if root in low:
                 for stem, words in groups:
                     if stem in low:
-                        beside += [BESIDES[at][1] for at, word in words if word in low and _may(at)(low)]
+                        places += [at for at, word in words if word in low and _may(at)(low)]
     if not low.isascii():
         present += [index for index, anchor in _FOREIGN if anchor in low]
     if _LONG in kinds:
@@ -170,7 +170,8 @@ def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
             if _mark().search(runs):
                 present += [index for index, anchor in _MARKS if anchor in runs]
     present.sort()
-    return present, beside
+    places.sort()  # in the same order with Hyperscan and without
+    return present, [BESIDES[at][1] for at in places]
 
 
 @cache
