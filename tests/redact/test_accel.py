@@ -53,6 +53,7 @@ def check(text: str) -> None:
 )
 @example(["Bearer Bearer ", "a1B2c3D4e5F6g7H8i9J0"])
 @example(["token=token=", "a1B2c3D4e5F6g7H8i9J0"])
+@example(["dpop<000000000000001=000000"])
 @example(["auth=('u', '", "snmp-server community ", "auth=('u', '"])
 def test_both_gates_find_the_same_spans(words):
     check("".join(words))

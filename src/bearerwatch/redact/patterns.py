@@ -131,7 +131,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
         followers=_GAPS + "\"'`=:,<({[",
         wider=(
             rf"(?i:bearer|dpop)(?:{_BEARER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+)",
-            rf"(?i:bearer|dpop){_BEARER_FIELD}(?P<t>{NUMBERED}{_TOKEN68}{{16,}}+)",
+            rf"(?i:bearer|dpop){_BEARER_FIELD}{_T68}{{16}}",
         ),
     ),
     _form(
