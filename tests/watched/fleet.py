@@ -228,6 +228,10 @@ def _kill(server: Server, rounds: int, seed: int) -> None:
         server.killed += server.kill_a_worker(rng)
 
 
+_ANSWERS = 60
+"""Of each server, for all kinds of outcomes to be among them."""
+
+
 def kill_rounds(servers: list[Server], rounds: int, seed: int, *, clients_each: int = 2) -> dict[str, list[Client]]:
     """Traffic on every server while workers are killed in the middle of it; returns the clients of each."""
     rng = random.Random(seed)
@@ -244,6 +248,11 @@ def kill_rounds(servers: list[Server], rounds: int, seed: int, *, clients_each: 
     for killer in killers:
         killer.join()
     time.sleep(0.3)
+    end = time.monotonic() + 20  # on a busy machine workers may be killed sooner than much is answered
+    while time.monotonic() < end and any(
+        sum(len(client.complete) for client in several) < _ANSWERS for several in clients.values()
+    ):
+        time.sleep(0.1)
     over.set()
     for client in everybody:
         client.join()
