@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bearerwatch.redact import engine, gate
+from bearerwatch.redact._accel import _PATIENCE, Prefilter
 from bearerwatch.redact.coarse import needed, wider
 from bearerwatch.redact.exact import ANCHORS
 from bearerwatch.redact.names import FILLERS
@@ -198,3 +199,12 @@ def test_importing_the_app_side_loads_nothing_native():
 def test_what_may_follow_the_word_that_decides_does_not_hide_a_name(word, filler):
     for name in (f"{word}{filler}", f"{word}_{filler}", f"{word}{filler.title()}"):
         check(f"x {name}=aB3xK9kQ2mZ7pL1tW5vN8 y")
+
+
+def test_a_process_that_looks_at_few_texts_compiles_nothing():
+    few = Prefilter(lambda: [(0, "a")])
+    assert [few("a") for _ in range(_PATIENCE - 1)] == [None] * (_PATIENCE - 1)
+    assert few._thread is None
+    few("a")
+    assert few.ready()
+    assert few("a") == [0]

@@ -18,6 +18,10 @@ from bearerwatch import _guard
 __all__ = ["Prefilter"]
 
 
+_PATIENCE = 200
+"""Texts that are looked at without, before it is worth to compile: processes that end soon need not."""
+
+
 class Prefilter:
     """Which of many expressions may match in a text: one pass over it, however many there are.
 
@@ -43,12 +47,14 @@ class Prefilter:
         self._local = threading.local()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._asked = 0
 
     def __call__(self, text: str) -> list[int] | None:
         """The numbers of what may match in ASCII *text*; ``None`` for all, as is always so without Hyperscan."""
         scan = self._scan
         if scan is None:
-            if self._thread is None and not self.held:
+            self._asked += 1
+            if self._asked >= _PATIENCE and self._thread is None and not self.held:
                 self._begin()
             return None
         found: list[int] = []
