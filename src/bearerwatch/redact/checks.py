@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from bearerwatch import _jws
 from bearerwatch.redact.madeup import compact, made_up, parameter
+from bearerwatch.redact.named import USUAL
 
 __all__ = ["CHECKS", "before", "telling"]
 
@@ -41,7 +42,7 @@ _TEMPLATE = re.compile(
 )
 """What a program or somebody else is to put a value in place of; and the call of a function."""
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
-_ODD = re.compile(r"(?!(?<=[0-9])\|)[^A-Za-z0-9._~+/=:!$#*@^?-]")
+_ODD = re.compile(rf"(?!(?<=[0-9])\|)[^{USUAL}]")
 """What few secrets have in them; rows' numbers do end in ``|``."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _ODD_WORD = re.compile(r"[A-Za-z][0-9]+|[0-9][A-Za-z]")

@@ -172,26 +172,34 @@ def _tables(text: str) -> list[Span]:
             continue
         cells = head["head"].split("|")
         held = [kind if _TITLE.match(cell) else NONE for kind, cell in zip(_held(cells), cells, strict=True)]
-        at = head.end()
-        rule = text[at : text.find("\n", at) if text.find("\n", at) >= 0 else len(text)]
-        if not any(held) or not _RULE.match(rule):
-            continue
-        for _ in range(_MOST_ROWS):
-            end = text.find("\n", at)
-            line = text[at : end if end >= 0 else len(text)]
-            if not _RULE.match(line):
-                row = line.split("|")
-                if len(row) != len(cells):
-                    break
-                found += _row(text, at, row, held, 1)
-            if end < 0:
-                break
-            at = end + 1
-        done = at
+        if any(held) and _RULE.match(_line(text, head.end())):
+            done, spans = _rows(text, head.end(), "|", held)
+            found += spans
     return found
 
 
-def _row(text: str, at: int, cells: Sequence[str], held: Sequence[int], gap: int) -> Iterator[Span]:
+def _rows(text: str, at: int, by: str, held: Sequence[int]) -> tuple[int, list[Span]]:
+    """Where the rows below a head end, whose columns hold what *held* says, and the secrets in them."""
+    found: list[Span] = []
+    for _ in range(_MOST_ROWS):
+        line = _line(text, at)
+        if by != "|" or not _RULE.match(line):
+            row = line.split(by)
+            if len(row) != len(held):
+                break
+            found += _row(text, at, row, held)
+        if at + len(line) == len(text):
+            break
+        at += len(line) + 1
+    return at, found
+
+
+def _line(text: str, at: int) -> str:
+    end = text.find("\n", at)
+    return text[at : end if end >= 0 else len(text)]
+
+
+def _row(text: str, at: int, cells: Sequence[str], held: Sequence[int]) -> Iterator[Span]:
     for kind, cell in zip(held, cells, strict=False):
         inner = cell.strip(" \t\r`\"'\\")
         if (
@@ -200,7 +208,7 @@ def _row(text: str, at: int, cells: Sequence[str], held: Sequence[int], gap: int
             and (span := _secret(kind, text, start := at + cell.index(inner), start + len(inner), hard))
         ):
             yield span
-        at += len(cell) + gap
+        at += len(cell) + 1
 
 
 _NAME = r"[\"']?[A-Za-z_][A-Za-z0-9_ -]{0,40}[\"']?"
@@ -214,20 +222,9 @@ def _fields(text: str) -> list[Span]:
     for head in _CSV.finditer(text):
         names = head["head"].split(head["by"])
         held = _held(names)
-        if head.start() < done or not any(held):
-            continue
-        at = head.end()
-        for _ in range(_MOST_ROWS):
-            end = text.find("\n", at)
-            line = text[at : end if end >= 0 else len(text)]
-            row = line.split(head["by"])
-            if len(row) != len(names):
-                break
-            found += _row(text, at, row, held, 1)
-            if end < 0:
-                break
-            at = end + 1
-        done = at
+        if head.start() >= done and any(held):
+            done, spans = _rows(text, head.end(), head["by"], held)
+            found += spans
     return found
 
 

@@ -50,8 +50,8 @@ _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
-_OF_TOKENS = re.compile(r"(?i:tokens?)[\"'`]?\.[\"'`]?\Z")
-"""The table of a column, as statements name it."""
+_OF_TOKENS = re.compile(r"tokens?[\"'`]?\.[\"'`]?\Z")
+"""The table of a column, as statements name it, in lower case."""
 _SIGNED = ("AccessKeyId=", "GoogleAccessId=", "Key-Pair-Id=", "SignedHeaders=")
 """What is in a URL that is signed: whoever has it may open it."""
 _ENDED = ("", "\n", "\r", " ", ",", '"', "\\", "]", "}", "\x1b")
@@ -265,6 +265,16 @@ BESIDES: tuple[tuple[str, Callable[[str], list[Span]], str], ...] = (
 """What is told by its place: the anchor, in lower case, what finds it, and how such a place looks."""
 
 
+def _key(text: str, name: str, begin: int) -> int:
+    """What the field is for that is called ``key`` alone: what stands before it tells."""
+    before = text[max(begin - 20, 0) : begin].lower()
+    if name == "key" and before.rstrip("\\\"': =").endswith("authorization"):
+        return LONG_TOKEN
+    if before.endswith(("api ", "access ", "secret ", "unseal ")) or _OF_TOKENS.search(before):
+        return TOKEN_LIKE
+    return LONG_TOKEN if before.endswith(("with ", "using ", "tunnel ")) else secret_name(name)
+
+
 def _held(text: str, at: int, match: re.Match[str]) -> int:
     """What the field is for whose name has an anchor at *at*."""
     leading = None if text.startswith("--", at) else _NAME.match(text[max(at - 40, 0) : at][::-1])
@@ -287,16 +297,8 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         return NONE  # one of many fields between colons
     if name in ("key", "code") and text[begin - 1 : begin] in ("?", "&"):
         return LONG_TOKEN
-    if name == "key" and text[max(begin - 20, 0) : begin].lower().rstrip("\\\"': =").endswith("authorization"):
-        return LONG_TOKEN
-    if name.lower() == "key" and text[max(begin - 7, 0) : begin].lower().endswith(
-        ("api ", "access ", "secret ", "unseal ")
-    ):
-        return TOKEN_LIKE
-    if name.lower() == "key" and _OF_TOKENS.search(text, max(begin - 12, 0), begin):
-        return TOKEN_LIKE
-    if name.lower() == "key" and text[max(begin - 6, 0) : begin].lower().endswith(("with ", "using ", "tunnel ")):
-        return LONG_TOKEN
+    if name.lower() == "key":
+        return _key(text, name, begin)
     if name.lower() == "signature":  # of a URL that whoever has it may open
         return TOKEN_LIKE if any(beside in text for beside in _SIGNED) else LONG_TOKEN if "eyJ" in text else NONE
     if name.lower() == "code":

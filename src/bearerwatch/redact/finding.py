@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from bearerwatch.context import live
 from bearerwatch.redact.gate import ENCODED, NOISE, PREFILTER, by_search, disguised, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
@@ -39,16 +41,6 @@ def _disguised(text: str) -> list[Span]:
     return [Span(*view.span(start, end), kind, token or view.text[start:end]) for start, end, kind, token in hidden]
 
 
-def _dumped(text: str) -> list[Span]:
-    """Hex dumps of what holds a token: each as a whole."""
-    spans = []
-    for start, end, inner in dumped(text):
-        hidden = _meant(inner, 0)
-        if hidden:
-            spans.append(Span(start, end, hidden[0].kind, hidden[0].token or inner[hidden[0].start : hidden[0].end]))
-    return spans
-
-
 def _meant(text: str, depth: int = _DEPTH) -> list[Span]:
     """What is found in a text that another one stands for."""
     return _written(text, kinds_of(text), PREFILTER(text) if text.isascii() else None, depth)
@@ -59,11 +51,16 @@ def _written(text: str, kinds: str, looks: list[int] | None, depth: int = _DEPTH
     forms = None if looks is None else [number for number in looks if number < ENCODED]
     spans = [] if forms == [] and "\n" not in text else by_search(text, kinds, forms)
     if depth and (encoded(kinds) if looks is None else ENCODED in looks):
-        for start, end, inner in wrapped(text, [(span.start, span.end) for span in spans]):
-            hidden = _meant(inner, depth - 1)
-            if hidden:
-                token = hidden[0].token or inner[hidden[0].start : hidden[0].end]
-                spans.append(Span(start, end, hidden[0].kind, token))
+        spans += _within(wrapped(text, [(span.start, span.end) for span in spans]), depth - 1)
     if depth and "\n" in text:
-        spans += _dumped(text)
+        spans += _within(dumped(text), 0)
     return spans
+
+
+def _within(parts: Iterable[tuple[int, int, str]], depth: int) -> Iterator[Span]:
+    """Those of the *parts* of a text that stand for another one with a token in it, each as a whole."""
+    for start, end, inner in parts:
+        hidden = _meant(inner, depth)
+        if hidden:
+            first = hidden[0]
+            yield Span(start, end, first.kind, first.token or inner[first.start : first.end])

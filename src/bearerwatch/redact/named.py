@@ -18,6 +18,7 @@ __all__ = [
     "PLAIN",
     "QUOTED",
     "UNQUOTED",
+    "USUAL",
     "VALUE",
 ]
 
@@ -102,7 +103,9 @@ NAMED_PARTS = (
 
 NAME_ITSELF = r"(?P<n>[A-Za-z0-9_-]{0,40}+)"
 """The rest of a name from an anchor on."""
-VALUE = r"[A-Za-z0-9._~+/=:!$#*@^?-]"
+USUAL = r"A-Za-z0-9._~+/=:!$#*@^?-"
+"""What most secrets are made of, within a class of characters."""
+VALUE = rf"[{USUAL}]"
 NUMBERED = r"(?:[0-9]{1,20}\||s:|s%3[Aa])?"
 """What the tokens of some frameworks begin with: the number of their row, or that they are signed."""
 _FIELD = r"(?![A-Za-z_.-]{1,40}[=:]|[\s\"'<>\\{}\])]|\Z)"
@@ -110,7 +113,7 @@ _ENCODED = r"(?!2[02367CcFf]|3[A-Ea-e]|0[AaDd]|[57][BbDd])"
 LOOSE = rf"(?:[^\s\"'`<>&;,%\\\[]|[&;,\[]{_FIELD}|%{_FIELD}{_ENCODED})"
 """A character of what people choose, which may be any, but does not begin the next field."""
 PLAIN = rf"{NUMBERED}{VALUE}{{6,2048}}+"
-QUOTED = rf"(?<=[\"'`]){VALUE}{{0,5}}+[^\s\"'`\\A-Za-z0-9._~+/=:!$#*@^?-][^\s\"'`\\]{{2,256}}(?=[\"'`])"
+QUOTED = rf"(?<=[\"'`]){VALUE}{{0,5}}+[^\s\"'`\\{USUAL}][^\s\"'`\\]{{2,256}}(?=[\"'`])"
 """A value that ends where its quotes do, and has something in it early on that others have not."""
 UNQUOTED = rf"(?<![\"'`]){VALUE}{{0,5}}+(?:[&;,\[]{_FIELD}|%{_FIELD}{_ENCODED}|[()|\]]){LOOSE}{{3,256}}+"
 """The same without quotes, up to the next field."""
