@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -252,6 +253,15 @@ class TestMigrate:
         assert {state.revision() for state in states} == {"0001"}
         for state in states:
             state.close()
+
+    def test_many_open_a_new_database_at_once(self, folder: Path) -> None:
+        # SQLite does not wait where several turn a new file to WAL: without asking again, most rounds fail.
+        for number in range(10):
+            states = [State(default_url(folder / str(number))) for _ in range(8)]
+            with ThreadPoolExecutor(len(states)) as pool:
+                assert list(pool.map(State.revision, states)) == [None] * len(states)
+            for state in states:
+                state.close()
 
     def test_an_empty_database_does_not_pass_the_check(self, url: str) -> None:
         with closing(State(url)) as state:

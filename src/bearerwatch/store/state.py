@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = ["State", "StateBusy", "default_url"]
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _BUSY_SECONDS = 1.0
+_PAUSE_SECONDS = 0.005
 # A server that vanishes without a word (its host lost power, a cable is out) is noticed after some 20 s; TCP's own
 # patience is a quarter of an hour. Names: https://www.postgresql.org/docs/current/libpq-connect.html
 _POSTGRES = {
@@ -263,10 +265,29 @@ def _sqlite_connected(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     try:
         # WAL: readers never wait for the writer. FULL: a commit is on the disk when it returns.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        _patiently(lambda: cursor.execute("PRAGMA journal_mode=WAL"))
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
             cursor.execute(f"PRAGMA {pragma}")
     finally:
         cursor.close()
+
+
+def _patiently(ask: Callable[[], object]) -> None:
+    """Ask again while SQLite is busy, for as long as it would have waited itself.
+
+    It does not wait where two connections turn a new database to WAL at once: each has a lock the other needs, and
+    the one that is told so has to let go (https://sqlite.org/c3ref/busy_handler.html, on deadlocks).
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            ask()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _sqlite_begin(conn: Connection) -> None:
