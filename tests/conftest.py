@@ -16,6 +16,7 @@ from bearerwatch.fingerprint import KeyRing, use
 from bearerwatch.redact import logging as redact_logging
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.sinks import spool
+from fakes import draw
 from postgres import postgres, postgres_database, postgres_url  # noqa: F401 - fixtures for everybody
 
 # A busy machine is slow, which is no finding.
@@ -25,9 +26,20 @@ settings.load_profile("bearerwatch")
 TEST_KEY = b"a fingerprint key for tests alone"
 
 
+def _seed(config: pytest.Config) -> str:
+    """What ``--randomly-seed`` says: `make test` always the same, so that a failure is one of the change tested."""
+    return str(config.getoption("randomly_seed", default=0))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Credentials that are made up while tests are collected are of the seed, too."""
+    draw.seed(_seed(config))
+
+
 @pytest.fixture(autouse=True)
-def own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_process(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Isolates ``BEARERWATCH_*``, the state folder, the key ring and the hooks; raises what would be swallowed."""
+    draw.seed(f"{_seed(request.config)} {request.node.nodeid}")
     for name in [name for name in os.environ if name.startswith("BEARERWATCH_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("BEARERWATCH_STATE", str(tmp_path / "state"))

@@ -6,14 +6,17 @@ import base64
 import hashlib
 import hmac
 import json
-import secrets
+import random
 import socket
 import string
 import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["at_once", "b64", "free_port", "jwt", "leaked", "opaque", "secret_part"]
+__all__ = ["at_once", "b64", "draw", "free_port", "jwt", "leaked", "opaque", "secret_part", "token_urlsafe"]
+
+draw = random.Random()
+"""What made-up credentials are drawn from: of the same test and seed the same ones (see ``own_process``)."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _SIGNING_KEY = b"what the pretended issuer signs with"
@@ -23,7 +26,12 @@ WINDOW = 12
 
 def opaque(length: int = 40, alphabet: str = _ALPHABET) -> str:
     """A random opaque token."""
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+    return "".join(draw.choices(alphabet, k=length))
+
+
+def token_urlsafe(length: int) -> str:
+    """As of :func:`secrets.token_urlsafe`: *length* random bytes."""
+    return b64(draw.randbytes(length))
 
 
 def b64(data: bytes) -> str:
@@ -34,7 +42,7 @@ def b64(data: bytes) -> str:
 def jwt(claims: Any = None, *, header: Any = None, signature: str | None = None) -> str:
     """A JWT; *claims* and *header* may be anything JSON has, or raw bytes."""
     header = {"alg": "HS256", "typ": "JWT"} if header is None else header
-    claims = {"sub": "u-1", "jti": secrets.token_hex(8)} if claims is None else claims
+    claims = {"sub": "u-1", "jti": draw.randbytes(8).hex()} if claims is None else claims
     parts = [b64(part if isinstance(part, bytes) else json.dumps(part).encode()) for part in (header, claims)]
     signed = ".".join(parts)
     if signature is None:

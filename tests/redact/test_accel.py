@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 import sys
 import uuid
@@ -18,7 +17,7 @@ from bearerwatch.redact.exact import ANCHORS
 from bearerwatch.redact.names import FILLERS
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.views import noisy, undone, wrapped
-from fakes import at_once
+from fakes import at_once, draw, token_urlsafe
 
 _WORDS = [
     "Authorization: ", "authorization=", "Bearer ", "bearer%20", "TOKEN ", "access_token=", '"token": "', "eyJhbGciOiJub25lIn0.",
@@ -129,14 +128,14 @@ def test_all_words_are_asked_for_at_once():
 @pytest.mark.parametrize("form", [form for form in FORMS if form.anchors[0] in LONG], ids=lambda form: form.id)
 def test_an_issuers_mark_is_found_wherever_a_token_with_it_stands(form):
     for anchor in form.anchors:
-        text = f"id={secrets.token_hex(16)} at:{anchor}{'A' * 20} {'a-' * 20}"
+        text = f"id={draw.randbytes(16).hex()} at:{anchor}{'A' * 20} {'a-' * 20}"
         present, _ = gate._present(text, text.lower(), gate.kinds_of(text))
         assert ANCHORS.index(anchor) in present
 
 
 def test_ids_are_no_reason_to_look_for_marks(monkeypatch):
     monkeypatch.setattr(gate, "_mark", lambda: pytest.fail("looked for marks"))
-    text = f"task {uuid.uuid4()} of {secrets.token_hex(32)}"
+    text = f"task {uuid.uuid4()} of {draw.randbytes(32).hex()}"
     assert gate.by_search(text, gate.kinds_of(text)) == []
 
 
@@ -151,7 +150,7 @@ def test_a_child_process_compiles_its_own():
 
 
 def test_text_beyond_ascii_is_searched_in_pure_python_and_offsets_stay_right():
-    token = secrets.token_urlsafe(24)
+    token = token_urlsafe(24)
 
     clean = engine.redact_text(f"İstanbul Authorization: Bearer {token} ß")
 
@@ -161,7 +160,7 @@ def test_text_beyond_ascii_is_searched_in_pure_python_and_offsets_stay_right():
 
 
 def test_threads_scan_at_the_same_time():
-    token = secrets.token_urlsafe(24)
+    token = token_urlsafe(24)
     wrong: list[str] = []
 
     def work() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 
 import pytest
 from hypothesis import given
@@ -13,12 +12,12 @@ from bearerwatch.context import live
 from bearerwatch.fingerprint import fingerprint
 from bearerwatch.redact import redact_text
 from bearerwatch.redact.live import _MOST, LiveText
-from fakes import at_once, jwt
+from fakes import at_once, jwt, token_urlsafe
 
 
 @pytest.fixture(params=["opaque", "jwt"])
 def token(request):
-    made = secrets.token_urlsafe(33) if request.param == "opaque" else jwt()
+    made = token_urlsafe(33) if request.param == "opaque" else jwt()
     ticket = live.add(made)
     yield made
     live.discard(ticket)
@@ -44,15 +43,15 @@ def test_a_piece_reads_as_the_token_it_is_of(token):
 
 
 def test_once_the_request_is_over_pieces_are_just_text():
-    token = secrets.token_urlsafe(33)
+    token = token_urlsafe(33)
     live.discard(live.add(token))
 
     assert redact_text(f"seen {token[:20]} here") == f"seen {token[:20]} here"
 
 
 def test_a_piece_two_tokens_share_is_found_while_either_lives():
-    shared = secrets.token_urlsafe(18)
-    older, younger = shared + secrets.token_urlsafe(9), shared + secrets.token_urlsafe(9)
+    shared = token_urlsafe(18)
+    older, younger = shared + token_urlsafe(9), shared + token_urlsafe(9)
     held, gone = live.add(older), live.add(younger)
     redact_text("learn both")
     live.discard(gone)
@@ -76,7 +75,7 @@ def test_the_public_header_of_a_jwt_is_no_secret():
 
 @pytest.mark.parametrize("text", ["Authorization: Basic {}", "password={}", '{{"passwd": "{}"}}', "Basic {}"])
 def test_passwords_are_masked_and_have_no_fingerprint(text):
-    secret = secrets.token_urlsafe(24)
+    secret = token_urlsafe(24)
 
     clean = redact_text(text.format(secret))
 
@@ -85,7 +84,7 @@ def test_passwords_are_masked_and_have_no_fingerprint(text):
 
 
 def test_a_password_in_flight_has_no_fingerprint_wherever_it_turns_up():
-    secret = secrets.token_urlsafe(24)
+    secret = token_urlsafe(24)
     ticket = live.add(secret, password=True)
 
     clean = redact_text(f"checking {secret} and {secret[:14]}")
@@ -101,7 +100,7 @@ def test_a_password_in_flight_has_no_fingerprint_wherever_it_turns_up():
 @pytest.fixture
 def many():
     """Two thousand live tokens, opaque ones and JWTs."""
-    held = [secrets.token_urlsafe(33) if number % 2 else jwt() for number in range(2_000)]
+    held = [token_urlsafe(33) if number % 2 else jwt() for number in range(2_000)]
     tickets = [live.add(token) for token in held]
     yield held
     for ticket in tickets:
@@ -135,7 +134,7 @@ def test_a_thousand_cost_what_ten_do(many):
 def test_what_is_over_is_forgotten_before_it_fills_the_memory():
     text = LiveText()
     for _ in range(400):
-        token = secrets.token_urlsafe(3_000)  # 4,000 characters
+        token = token_urlsafe(3_000)  # 4,000 characters
         ticket = live.add(token)
         assert [span[:2] for span in text.find(f"x {token} y")] != []
         live.discard(ticket)
@@ -144,15 +143,15 @@ def test_what_is_over_is_forgotten_before_it_fills_the_memory():
 
 
 def test_what_lives_is_never_forgotten_however_much_comes_and_goes():
-    token = secrets.token_urlsafe(33)
+    token = token_urlsafe(33)
     ticket = live.add(token)
     redact_text("learn it")
     for _ in range(200):
-        live.discard(passing := live.add(secrets.token_urlsafe(6_000)))
+        live.discard(passing := live.add(token_urlsafe(6_000)))
         redact_text("and that")
         live.discard(passing)
     for _ in range(200):
-        passing = live.add(secrets.token_urlsafe(6_000))
+        passing = live.add(token_urlsafe(6_000))
         redact_text("and that")
         live.discard(passing)
 
@@ -164,7 +163,7 @@ def test_what_lives_is_never_forgotten_however_much_comes_and_goes():
 
 def test_who_never_logs_keeps_nothing():
     for _ in range(1_000):
-        live.discard(live.add(secrets.token_urlsafe(33)))
+        live.discard(live.add(token_urlsafe(33)))
     assert not live
     assert live.fresh == {}
 
@@ -185,7 +184,7 @@ def test_threads_that_come_and_go_hide_no_token():
 
     def work():
         for _ in range(300):
-            token = secrets.token_urlsafe(33)
+            token = token_urlsafe(33)
             ticket = live.add(token)
             clean = redact_text(f"seen {token} and {token[5:25]}")
             if token[5:17] in clean:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import string
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from bearerwatch.redact import gate, redact_text
 from bearerwatch.redact.commands import COMMANDS, TABLE
 from bearerwatch.redact.exact import BESIDES
-from fakes import leaked, opaque
+from fakes import draw, leaked, opaque
 from redact.placed import CLEAN, LEAKS, MADE_UP
 
 
@@ -24,7 +23,7 @@ def _filled(text: str, secret: str) -> tuple[str, list[str]]:
     """*text* with secrets in it, and those."""
     made = {
         "§": secret,
-        "¶": secrets.token_hex(32),
+        "¶": draw.randbytes(32).hex(),
         "‡": f"{opaque(4, string.ascii_lowercase)}7-{opaque(4, string.digits)}k",
         "◊": " ".join(opaque(5, string.ascii_lowercase) for _ in range(12)),
     }

@@ -96,7 +96,7 @@ def _password(text: str, start: int, end: int) -> bool:
     value = text[start:end]
     if _ODD.search(value):
         return _odd(value)
-    if _NUMBERED.match(value):
+    if _NUMBERED.match(value) or (value.startswith("/") and compact(value)):  # one in 64 of base64 begins like a path
         return True
     if (
         text.startswith("(", end)
