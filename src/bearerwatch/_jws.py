@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_LENGTH", "Unverified", "header_of", "json_object", "parse"]
+__all__ = ["MAX_LENGTH", "Unverified", "header_of", "is_header", "json_object", "parse", "signing_input"]
 
 MAX_LENGTH = 16_384
 """Characters past which a credential is not parsed: no issuer makes such tokens."""
+_USUAL_HEADER = 512
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)?\Z")
 
@@ -42,6 +44,26 @@ def header_of(segment: str) -> dict[str, Any] | None:
     """The JOSE header in a base64url *segment*, or ``None`` if it is none."""
     header = json_object(segment)
     return header if header and ("alg" in header or "enc" in header or "typ" in header) else None
+
+
+@lru_cache(maxsize=64)
+def _is_header(segment: str) -> bool:
+    return header_of(segment) is not None
+
+
+def is_header(segment: str) -> bool:
+    """Whether a base64url *segment* is a JOSE header. An issuer's are all alike, so the latest are remembered."""
+    return _is_header(segment) if len(segment) <= _USUAL_HEADER else header_of(segment) is not None
+
+
+def signing_input(token: str) -> str | None:
+    """As :attr:`Unverified.signing_input` of what :func:`parse` says; the claims are not read for it."""
+    if len(token) > MAX_LENGTH:
+        return None
+    match = _COMPACT.match(token)
+    if match is None or match[4] is not None or not match[2] or not is_header(match[1]):
+        return None
+    return token[: match.end(2)]
 
 
 def parse(token: str) -> Unverified | None:

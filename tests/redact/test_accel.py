@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from bearerwatch.redact import engine, gate
 from bearerwatch.redact._accel import _PATIENCE, Prefilter
-from bearerwatch.redact.coarse import needed, wider
+from bearerwatch.redact.coarse import wider
 from bearerwatch.redact.exact import ANCHORS
 from bearerwatch.redact.names import FILLERS
 from bearerwatch.redact.patterns import FORMS, LONG
+from bearerwatch.redact.strings import any_of, needed, which_of
 from bearerwatch.redact.views import noisy, undone, wrapped
 from fakes import at_once, draw, token_urlsafe
 
@@ -119,10 +120,31 @@ def test_what_a_regex_needs(regex, strings):
 
 def test_all_words_are_asked_for_at_once():
     words = ["key", "monkey", "token", "ss", "pass", "://", "wo"]
-    asked = gate._any_of(words)
+    asked = any_of(words)
     assert all(asked(f"a {word} b") for word in words)
     assert not any(map(asked, ["", "a k w s", "a : // b", "ke y"]))
-    assert all(map(gate._any_of(ANCHORS), ANCHORS))
+    assert all(map(any_of(ANCHORS), ANCHORS))
+
+
+def test_which_words_a_text_has_is_asked_for_at_once():
+    words = ["key", "monkey", "token", "ss", "pass", "://", "wo", "w", "basic", "si"]
+    asked = which_of({word: [number, 100 + number] for number, word in enumerate(words)})
+    for text in (
+        "",
+        "a monkey's",
+        "the key",
+        "passes",
+        "https://w",
+        "basic",
+        "ss",
+        "ey",
+        "k",
+        "s i",
+        "tok en",
+        " ".join(words),
+    ):
+        expected = [number for at, word in enumerate(words) if word in text for number in (at, 100 + at)]
+        assert sorted(asked(text)) == sorted(expected), text
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.anchors[0] in LONG], ids=lambda form: form.id)

@@ -54,7 +54,7 @@ _BEFORE = {"telegram": re.compile(r"[0-9]{1,12}"), "terraform": re.compile(r"[A-
 
 def _jose(text: str, start: int, end: int) -> bool:
     dot = text.find(".", start, end)
-    return dot > 0 and _jws.header_of(text[start:dot]) is not None
+    return dot > 0 and _jws.is_header(text[start:dot])
 
 
 def _claims(text: str, start: int, end: int) -> bool:

@@ -7,7 +7,7 @@ name before it must be that of a secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bearerwatch.redact.checks import CHECKS, before
 from bearerwatch.redact.columns import COLUMNS
@@ -31,7 +31,7 @@ _NAMED = frozenset({"named", "near", "option"})
 _OF_PEOPLE = frozenset({"chosen", "foreign", "login", "sql", "user", "userinfo"})
 """Forms of what people choose."""
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
-_FORMS = tuple(tuple(form for form in FORMS if anchor in form.anchors) for anchor in ANCHORS)
+_FORMS = tuple(tuple(at for at, form in enumerate(FORMS) if anchor in form.anchors) for anchor in ANCHORS)
 _ONE_LINE = _NAMED | {"authorization", "bearer", "scheme", "phrase", "foreign"}
 """Forms that are words and what stands behind them."""
 _OPEN = frozenset({"authorization", "bearer", "scheme"})
@@ -75,16 +75,21 @@ class Candidates:
         """Of what is found, by where it begins: most forms find what another one has found."""
         self.found: list[Span] = []
 
-    def search(self, index: int, low: str) -> None:
-        """Try the forms of anchor *index* wherever that stands in *low*, the text in lower case."""
+    def search(self, index: int, low: str, looks: Collection[int] | None = None) -> None:
+        """Try the forms of anchor *index* wherever that stands in *low*, the text in lower case.
+
+        Of these those numbered *looks*, if it is known that no other one matches.
+        """
         text, anchor = self._text, ANCHORS[index]
         at = low.find(anchor)
         matchers = _MATCHERS[index] or _matchers(index)
+        if looks is not None:
+            matchers = tuple([matcher for matcher in matchers if matcher[3] in looks])
         resume = [0] * len(matchers)
         no_name = _NO_NAMES.get(anchor)
         while at >= 0:
             behind = at + len(anchor)
-            for number, (form, match, followers) in enumerate(matchers):
+            for number, (form, match, followers, _) in enumerate(matchers):
                 if at < resume[number] or (no_name is not None and low.startswith(no_name, behind)):
                     continue
                 if form.check == "begins" and not CHECKS["begins"](text, at, behind):
@@ -144,13 +149,15 @@ class Candidates:
             match = _NEXT.match(self._text, match.end())
 
 
-_Matcher = tuple[Form, Callable[[str, int], re.Match[str] | None], str]
+_Matcher = tuple[Form, Callable[[str, int], re.Match[str] | None], str, int]
 _MATCHERS: list[tuple[_Matcher, ...]] = [()] * len(ANCHORS)
 
 
 def _matchers(index: int) -> tuple[_Matcher, ...]:
-    """The forms of an anchor, and what may follow it at once; compiled when it first occurs."""
-    found = _MATCHERS[index] = tuple((form, form.pattern.match, form.followers) for form in _FORMS[index])
+    """The forms of an anchor, what may follow it at once, and their numbers; compiled when it first occurs."""
+    found = _MATCHERS[index] = tuple(
+        (FORMS[at], FORMS[at].pattern.match, FORMS[at].followers, at) for at in _FORMS[index]
+    )
     return found
 
 

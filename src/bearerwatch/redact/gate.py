@@ -8,14 +8,15 @@ Hyperscan over all forms comes before, and most lines need nothing else, those t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 
 from bearerwatch.redact._accel import Prefilter
-from bearerwatch.redact.coarse import expressions, needed, number_of, over_lines
+from bearerwatch.redact.coarse import expressions, number_of, over_lines
 from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
+from bearerwatch.redact.strings import any_of, grown, needed, which_of
 from bearerwatch.redact.views import HIDING, NOISY, noisy
 
 __all__ = ["ENCODED", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
@@ -24,54 +25,22 @@ _Find = Callable[[str], list[Span]]
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
-def _any_of(words: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a text has any of *words*: one expression, which takes half as long as a loop over them.
-
-    Words share letters, and a search for one of those answers for all that have it, as a rule.
-    """
-    groups: dict[str, list[str]] = {}
-    for word in words:
-        groups.setdefault(next((root for root in _ROOTS if root in word), ""), []).append(word)
-    terms = []
-    for root, group in groups.items():
-        least = [word for word in group if not any(other != word and other in word for other in group)]
-        searches = " or ".join(f"{word!r} in low" for word in least)
-        terms.append(f"({root!r} in low and ({searches}))" if root and least != [root] else searches)
-    found: Callable[[str], bool] = eval(f"lambda low: {' or '.join(terms)}")  # noqa: S307 - as namedtuple does
-    return found
-
-
-_STEMS = ("key", "psk", "password", "pass", "secret", "wpa", "wlan", "wifi")
-"""What words with one root share besides."""
-_ROOTS = ("--", "k", "w", "(", "ss", "si", "ey", "auth", "cr", "dp", "co", "sql", ":5", ".py", "net use", " -")
-
-
-def _grown(words: Iterable[str]) -> str:
-    """A regex for any of *words*, in which what they begin with alike is tried once."""
-    rest: dict[str, list[str]] = {}
-    for word in sorted(words):
-        if not word:
-            return ""
-        rest.setdefault(word[0], []).append(word[1:])
-    grown = [re.escape(first) + _grown(after) for first, after in rest.items()]
-    return f"(?:{'|'.join(grown)})" if len(grown) > 1 else grown[0]
-
-
-def _grouped(
-    anchors: Iterable[tuple[int, str]], roots: tuple[str, ...] = _ROOTS
-) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
-    """*anchors* by what several have in common."""
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for index, anchor in anchors:
-        root = next((root for root in roots if root in anchor), anchor)
-        groups.setdefault(root, []).append((index, anchor))
-    return tuple((root, tuple(group)) for root, group in groups.items())
-
-
 _MARKS = tuple((index, anchor) for index, anchor in enumerate(ANCHORS) if anchor in LONG)
-_OTHERS = _grouped((i, anchor) for i, anchor in enumerate(ANCHORS) if anchor.isascii() and anchor not in LONG)
-_speaks = _any_of(a for a in (*ANCHORS, *(word for word, _, _ in BESIDES)) if a.isascii() and a not in LONG)
-"""Whether a text in lower case has any word or sign that stands before secrets."""
+_PLACES = len(ANCHORS)
+"""From here on numbers are of ``BESIDES``."""
+
+
+def _words() -> dict[str, list[int]]:
+    """What stands before secrets, in lower case, with its numbers."""
+    words: dict[str, list[int]] = {}
+    for number, word in enumerate((*ANCHORS, *(word for word, _, _ in BESIDES))):
+        if word.isascii() and word not in LONG:
+            words.setdefault(word, []).append(number)
+    return words
+
+
+_speaks = which_of(_words())
+"""The numbers of those that a text in lower case has."""
 _ANCHORS = tuple(tuple(ANCHORS.index(anchor) for anchor in form.anchors) for form in FORMS) + ((),) * len(BESIDES)
 """Of everything that is told by its form."""
 _ONLY_LONG = frozenset(index for index, _ in _MARKS)
@@ -81,7 +50,7 @@ _FOREIGN = tuple((i, anchor) for i, anchor in enumerate(ANCHORS) if not anchor.i
 @cache
 def _mark() -> re.Pattern[str]:
     """The mark of any issuer."""
-    return re.compile(_grown(LONG))
+    return re.compile(grown(LONG))
 
 
 _SIGNS = {"x": "_-", "y": "+/", "!": "%\\&\n\x1b\x00", "#": "#^"}
@@ -97,7 +66,6 @@ def _kind(byte: int) -> str:
 # Every byte as what it is: a character of base64url, one that standard base64 has besides, one that may stand for
 # something else, one that does so with the next, or another.
 _KINDS = "".join(map(_kind, range(256))).encode()
-_BESIDE = tuple((root, _grouped(words, _STEMS)) for root, words in _grouped(enumerate(word for word, _, _ in BESIDES)))
 ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
@@ -144,7 +112,7 @@ def by_search(text: str, kinds: str, looks: list[int] | None = None) -> list[Spa
         return []
     candidates = Candidates(text)
     for index in present:
-        candidates.search(index, low)
+        candidates.search(index, low, looks)
     for find in beside:
         candidates.found += find(text)
     return candidates.found
@@ -152,15 +120,9 @@ def by_search(text: str, kinds: str, looks: list[int] | None = None) -> list[Spa
 
 def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
     """The anchors that stand in a text, *low* in lower case, and may begin a token there; and what else finds some."""
-    present: list[int] = []
-    places: list[int] = []
-    if _speaks(low):
-        present = [index for root, anchors in _OTHERS if root in low for index, anchor in anchors if anchor in low]
-        for root, groups in _BESIDE:
-            if root in low:
-                for stem, words in groups:
-                    if stem in low:
-                        places += [at for at, word in words if word in low and _may(at)(low)]
+    numbers = _speaks(low)
+    present = [number for number in numbers if number < _PLACES]
+    places = [number - _PLACES for number in numbers if number >= _PLACES and _may(number - _PLACES)(low)]
     if not low.isascii():
         present += [index for index, anchor in _FOREIGN if anchor in low]
     if _LONG in kinds:
@@ -178,10 +140,16 @@ def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
 def _may(place: int) -> Callable[[str], bool]:
     """Whether a text in lower case may have what the entry at *place* in ``BESIDES`` finds, beside its word."""
     strings = needed(BESIDES[place][2])
-    return _any_of(strings) if strings else lambda _: True
+    return any_of(strings) if strings else lambda _: True
 
 
-_number, _over_lines = cache(number_of), cache(over_lines)  # importing the app side has to be quick
+@cache
+def _numbered() -> tuple[dict[int, list[int]], frozenset[int]]:
+    """The places in ``BESIDES`` of each number that is looked for, and those that are tried whatever is found."""
+    numbered: dict[int, list[int]] = {}
+    for place in range(len(BESIDES)):
+        numbered.setdefault(number_of(place), []).append(place)
+    return numbered, frozenset(filter(over_lines, range(len(BESIDES))))
 
 
 def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list[_Find]]:
@@ -191,8 +159,6 @@ def _looked_for(low: str, kinds: str, looks: list[int]) -> tuple[list[int], list
     lines = "\n" in low
     if not lines and max(looks, default=0) < len(FORMS):
         return present, []
-    return present, [
-        find
-        for place, (word, find, _) in enumerate(BESIDES)
-        if word in low and (_number(place) in looks or (lines and _over_lines(place)))
-    ]
+    numbered, over = _numbered()
+    places = {place for number in looks for place in numbered.get(number, ())}
+    return present, [BESIDES[at][1] for at in sorted(places | over if lines else places) if BESIDES[at][0] in low]
