@@ -79,6 +79,7 @@ LEAKS = [
     'echo "token=§" >> $GITHUB_OUTPUT',
     "PASS §",
     "a1 LOGIN bob §",
+    "sent [a1 LOGIN bob §]",
     'a1 LOGIN "bob" "§"',
     "AUTH default §",
     "HELLO 3 AUTH default §",

@@ -62,12 +62,11 @@ class Gate:
         self._words = [anchor.encode() for anchor in anchors if anchor not in LONG]
         self._marks = [anchor.encode() for anchor in anchors if anchor in LONG]
 
-    def __call__(self, chunk: bytes, encoding: str = "utf-8") -> Iterator[tuple[int, int]]:
+    def __call__(self, chunk: bytes) -> Iterator[tuple[int, int]]:
         """Start and end of each line of *chunk* that may hold a token, in order; the end is before the line feed.
 
         Args:
             chunk: whole lines.
-            encoding: as what they will be read.
         """
         if live:  # tokens known by value are told by no form
             return _every(chunk)
@@ -82,7 +81,7 @@ class Gate:
             return _around(chunk, sorted(found))
         kinds = chunk.translate(_KINDS)
         encoded = _once_a_line(chunk, kinds.replace(b"y", b"x"), _ENCODED)
-        return _around(chunk, sorted(chain(self._search(chunk, kinds), encoded, _noisy(chunk, kinds, encoding))))
+        return _around(chunk, sorted(chain(self._search(chunk, kinds), encoded, _noisy(chunk, kinds))))
 
     def _search(self, chunk: bytes, kinds: bytes) -> Iterator[int]:
         low = chunk.lower()  # of bytes: ASCII alone, so offsets stay
@@ -96,12 +95,12 @@ class Gate:
                 yield start
 
 
-def _noisy(chunk: bytes, kinds: bytes, encoding: str) -> Iterator[int]:
+def _noisy(chunk: bytes, kinds: bytes) -> Iterator[int]:
     """Lines that mean something else than they say, so that a token may come to light in them, or beyond ASCII."""
     noise = chain(_once_a_line(chunk, kinds, b"!"), *(_once_a_line(chunk, chunk, noise) for noise in _NOISE))
     for start, end in _around(chunk, sorted(noise)):
         line = chunk[start:end]
-        if not line.isascii() or undone(line.decode(encoding, "surrogateescape")) is not None:
+        if not line.isascii() or undone(line.decode("utf-8", "surrogateescape")) is not None:
             yield start
 
 

@@ -50,7 +50,7 @@ def rewrite(
     """
     with ExitStack() as stack:
         source = stack.enter_context(Opened.at(path))
-        scanner = Scanner(gate, encoding=source.encoding, clean=same_length)
+        scanner = Scanner(gate, clean=same_length)
         over: _Over | None = None
         refused: Exception | None = None
         late, allowed = 0, False

@@ -41,27 +41,27 @@ _FULL: tuple[Mark, ...] = (_full,)
 _SAME: tuple[Mark, ...] = (_padded, lambda _span, _found, room: "*" * room, lambda _span, _found, room: " " * room)
 
 
-def cleaned(text: str, begin: int, end: int, spans: list[Span], encoding: str) -> str:
+def cleaned(text: str, begin: int, end: int, spans: list[Span]) -> str:
     """``text[begin:end]`` without the tokens of *spans*, which lie there, and without what only then looks like one.
 
     A token becomes ``[token <fingerprint>]``, and a password ``[password]``.
     """
-    return _until_clean(text, begin, end, spans, encoding, marks=_FULL)
+    return _until_clean(text, begin, end, spans, marks=_FULL)
 
 
-def same_length(text: str, begin: int, end: int, spans: list[Span], encoding: str) -> str:
+def same_length(text: str, begin: int, end: int, spans: list[Span]) -> str:
     """As :func:`cleaned`, with marks as many bytes long as what they stand for: padded with ``*``, or cut.
 
     A mark that is cut may look like a token where it stands; there it is made of ``*`` alone, or of blanks.
     """
-    return _until_clean(text, begin, end, spans, encoding, marks=_SAME)
+    return _until_clean(text, begin, end, spans, marks=_SAME)
 
 
-def _until_clean(text: str, begin: int, end: int, spans: list[Span], encoding: str, *, marks: tuple[Mark, ...]) -> str:
+def _until_clean(text: str, begin: int, end: int, spans: list[Span], *, marks: tuple[Mark, ...]) -> str:
     lead, tail = text[:begin], text[end:]
     used = [0] * len(spans)
     while True:
-        body, places = _marked(text, begin, end, spans, encoding, marks=[marks[which] for which in used])
+        body, places = _marked(text, begin, end, spans, marks=[marks[which] for which in used])
         again = _within(lead, body, tail)
         worse = [
             place
@@ -76,7 +76,7 @@ def _until_clean(text: str, begin: int, end: int, spans: list[Span], encoding: s
         if not again:
             break
         whole = lead + body + tail
-        body, _places = _marked(whole, begin, begin + len(body), again, encoding, marks=[marks[-1]] * len(again))
+        body, _places = _marked(whole, begin, begin + len(body), again, marks=[marks[-1]] * len(again))
         again = _within(lead, body, tail)
     return body
 
@@ -97,7 +97,7 @@ def _within(lead: str, body: str, tail: str) -> list[Span]:
 
 
 def _marked(
-    text: str, begin: int, end: int, spans: list[Span], encoding: str, *, marks: list[Mark]
+    text: str, begin: int, end: int, spans: list[Span], *, marks: list[Mark]
 ) -> tuple[str, list[tuple[int, int]]]:
     """The new text, and where in the whole of it the marks are."""
     parts: list[str] = []
@@ -105,7 +105,7 @@ def _marked(
     done = at = begin
     for span, mark in zip(spans, marks, strict=True):
         found = text[span.start : span.end]
-        put = mark(span, found, len(found) if found.isascii() else len(found.encode(encoding, "surrogateescape")))
+        put = mark(span, found, len(found) if found.isascii() else len(found.encode("utf-8", "surrogateescape")))
         parts += (text[done : span.start], put)
         at += span.start - done
         places.append((at, at + len(put)))

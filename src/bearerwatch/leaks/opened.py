@@ -82,11 +82,6 @@ class Opened:
             self._explain(error)
 
     @property
-    def encoding(self) -> str:
-        """As what its lines are read."""
-        return "latin-1" if self.binary else "utf-8"
-
-    @property
     def fixed(self) -> bool:
         """Whether it has to keep the length of everything in it."""
         return self.binary or self.export

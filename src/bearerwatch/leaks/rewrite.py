@@ -60,7 +60,7 @@ def rewrite(path: str, gate: Gate, *, binary: bool, advance: Callable[[int], obj
     """
     with ExitStack() as stack:
         source = stack.enter_context(Opened.at(path))
-        scanner = Scanner(gate, encoding=source.encoding, clean=same_length if source.fixed else cleaned)
+        scanner = Scanner(gate, clean=same_length if source.fixed else cleaned)
         draft: _Draft | None = None
         write: Writer | None = None
         refused: Exception | None = None

@@ -25,8 +25,8 @@ _GOES_ON = re.compile(r"[^\s\"'<>]+")
 _LATEST = 253402300799
 """9999-12-31T23:59:59Z: a later ``exp`` is no moment that can be printed."""
 
-Clean = Callable[[str, int, int, list[Span], str], str]
-"""A text, a part of it, the spans in that part, and the encoding -> the part without them."""
+Clean = Callable[[str, int, int, list[Span]], str]
+"""A text, a part of it and the spans in that part -> the part without them."""
 
 
 class Leak(NamedTuple):
@@ -65,16 +65,12 @@ class Scanner:
 
     Args:
         gate: says which lines to look at.
-        encoding: UTF-8, of which bytes that are none survive; ``latin-1`` for what is no text.
         clean: makes a line's new text, if it is wanted.
         now: seconds since 1970, for ``exp``.
     """
 
-    def __init__(
-        self, gate: Gate, *, encoding: str = "utf-8", clean: Clean | None = None, now: float | None = None
-    ) -> None:
+    def __init__(self, gate: Gate, *, clean: Clean | None = None, now: float | None = None) -> None:
         self._gate = gate
-        self._encoding = encoding
         self._clean = clean
         self._now = time.time() if now is None else now
         self._line = 1
@@ -97,27 +93,23 @@ class Scanner:
     def _lines(self, piece: Piece) -> Iterator[Hit]:
         data = piece.data
         line, counted = self._line, 0
-        for start, stop in self._gate(data, self._encoding):
+        for start, stop in self._gate(data):
             end = stop - data.endswith(_ENDS, start, stop)
-            text = data[start:end].decode(self._encoding, "surrogateescape")
+            text = data[start:end].decode("utf-8", "surrogateescape")
             spans = find(text)
             if spans:
                 line += data.count(b"\n", counted, start)
                 counted = start
                 leaks = self._leaks(text, spans, piece.offset + start, line, 0)
-                new = (
-                    None
-                    if self._clean is None
-                    else self._encode(self._clean(text, 0, len(text), spans, self._encoding))
-                )
+                new = None if self._clean is None else self._encode(self._clean(text, 0, len(text), spans))
                 yield Hit(piece.offset + start, piece.offset + end, new, leaks)
 
     def _window(self, piece: Piece) -> Iterator[Hit]:
         if self._long is not None:
             passed = self._long.data[: piece.offset - self._long.offset]
-            self._before += len(passed.decode(self._encoding, "surrogateescape"))
+            self._before += len(passed.decode("utf-8", "surrogateescape"))
         ended = piece.settled == len(piece.data)
-        if self._open is not None or any(True for _ in self._gate(piece.data, self._encoding)):
+        if self._open is not None or any(True for _ in self._gate(piece.data)):
             yield from self._settle(piece)
         self._long = None if ended else piece
         if ended:
@@ -127,7 +119,7 @@ class Scanner:
     def _settle(self, piece: Piece) -> Iterator[Hit]:
         data = piece.data.removesuffix(b"\n")
         data = data.removesuffix(b"\r") if len(data) < len(piece.data) else data
-        text = data.decode(self._encoding, "surrogateescape")
+        text = data.decode("utf-8", "surrogateescape")
         begin = self._characters(data, max(piece.fresh, self._done - piece.offset))
         settled = self._characters(data, piece.settled)
         found = [span for span in find(text) if span.end > begin and span.start < settled]
@@ -141,7 +133,7 @@ class Scanner:
         if spans:
             end = max(settled, spans[-1].end)
             leaks = self._leaks(text, spans, piece.offset, self._line, self._before)
-            new = None if self._clean is None else self._encode(self._clean(text, begin, end, spans, self._encoding))
+            new = None if self._clean is None else self._encode(self._clean(text, begin, end, spans))
             yield Hit(piece.offset + self._bytes(text, begin), piece.offset + self._bytes(text, end), new, leaks)
 
     def _leaks(self, text: str, spans: list[Span], offset: int, line: int, before: int) -> list[Leak]:
@@ -165,13 +157,13 @@ class Scanner:
         return leaks
 
     def _encode(self, text: str) -> bytes:
-        return text.encode(self._encoding, "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
 
     def _bytes(self, text: str, characters: int) -> int:
         return characters if text.isascii() else len(self._encode(text[:characters]))
 
     def _characters(self, data: bytes, length: int) -> int:
-        return len(data[:length].decode(self._encoding, "surrogateescape"))
+        return len(data[:length].decode("utf-8", "surrogateescape"))
 
 
 def _expiry(token: str) -> int | None:

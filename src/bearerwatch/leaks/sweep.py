@@ -84,7 +84,7 @@ class Sweep:
 
     def _scan(self, source: Source, advance: Callable[[int], object]) -> Iterator[Leak]:
         with Opened(_stdin()) if source.name == STDIN else Opened.at(source.name) as opened:
-            scanner = Scanner(self._gate, encoding=opened.encoding)
+            scanner = Scanner(self._gate)
             for piece in opened.pieces():
                 for hit in scanner(piece):
                     yield from hit.leaks

@@ -17,7 +17,7 @@ from bearerwatch.redact.spans import Span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MIN_LIVE", "PLACEHOLDER", "Span", "find", "redact_text", "replaced"]
+__all__ = ["MIN_LIVE", "PLACEHOLDER", "Span", "find", "redact_text", "replaced", "without"]
 
 PLACEHOLDER = "[redaction-error]"
 """What is written when redaction itself fails: it fails closed."""
@@ -46,8 +46,11 @@ def redact_text(text: str) -> str:
     a request is in flight, by value: whole, encoded, or any piece of 12 characters or more.
     """
     spans = find(text)
-    if not spans:
-        return text
+    return without(text, spans) if spans else text
+
+
+def without(text: str, spans: list[Span]) -> str:
+    """*text* with something else in place of *spans*, and of what only then looks like a token."""
     clean = replaced(text, spans)
     if any(_glued(text, span) for span in spans):
         for _ in range(_MOST_ROUNDS):  # with its neighbour gone, what was glued to a secret may look like one as well

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bearerwatch.redact.engine import Span, find, redact_text, replaced
+from bearerwatch.redact.engine import Span, find, redact_text, replaced, without
 from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.madeup import made_up
 from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE, secret_name
@@ -100,7 +100,7 @@ def keyed_text(text: str, name: str, held: int) -> str:
     if held and _DONE.search(text) is None:
         spans += _whole(text, name, held)
     spans = disjoint(spans) if len(spans) > 1 else spans
-    return replaced(text, spans) if spans else text
+    return without(text, spans) if spans else text
 
 
 def _whole(text: str, name: str, held: int) -> list[Span]:

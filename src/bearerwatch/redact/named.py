@@ -73,7 +73,7 @@ BETWEEN: tuple[tuple[str, str], ...] = (
         r"[\"']?\s?{\s{0,40}(?:[a-z_]{1,24}\s{0,20}=\s{0,4}[^\r\n{}]{1,80}\s{1,40}){0,4}default\s{0,20}=\s{0,4}\"",
         'variable "token" { default = "…" }',
     ),
-    (r"[\xa0-\xdf]{1,2}[ -~]?(?=[A-Za-z0-9._-]{20})", "token\u00d9…, as bytes of MessagePack are shown"),
+    (r"[\xa0-\xdf\udca0-\udcdf]{1,2}[ -~]?(?=[A-Za-z0-9._-]{20})", "token\u00d9…, as bytes of MessagePack are shown"),
     (r"\";s:[0-9]{1,5}:\"", 's:5:"token";s:8:"…"'),
     (r"(?<=[Ww][Oo][Rr][Dd])\s{1,4}(?:by\s{1,4})?[\"'](?=[^\"'`\s]{8,200}[\"'])", "PASSWORD '…'"),
     (rf"[\"']?\s{{1,4}}{_VERBS}\s?[:=]?\s{{1,4}}(?:[\"'`]|(?=[^\"'`\s]{{8}}))", "the token is …"),

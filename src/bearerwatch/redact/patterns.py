@@ -174,13 +174,14 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "foreign",
         "contraseña contrasena парол 密码 密碼 パスワード hasł heslo parola salasana 令牌 トークン 비밀번호 토큰 "
-        "lösenord şifre κωδικ סיסמ कूटशब्द รหัสผ่าน jelszó adgangskode kodeord",
-        r"(?:(?i:contrase(?:ñ|n)a|парол\w{0,3}|hasł\w|heslo|parola|salasana|lösenord|şifre|jelszó|adgangskode|kodeord"
+        "lösenord şifre κωδικ סיסמ कूटशब्द รหัสผ่าน jelszó adgangskode kodeord "
+        "contrase\udcf1a l\udcf6senord jelsz\udcf3",
+        r"(?:(?i:contrase(?:[ñ\udcf1]|n)a|парол\w{0,3}|hasł\w|heslo|parola|salasana|l[ö\udcf6]senord|şifre|jelsz[ó\udcf3]|adgangskode|kodeord"
         r"|κωδικ\w{1,4}|סיסמ\w{1,2})|密码|密碼|パスワード|令牌|トークン|비밀번호|토큰|कूटशब्द|รหัสผ่าน)[\"'`]?\s?"
         r"(?:[:=\uff1a]|[「『«]|(?<=\s)(?:(?i:es|è|é|это|jest|är|er|to|:)\s)?)\s?[\"'`「『«]?\s?"
         rf"{OURS}(?P<t>{VALUE}{{6,2048}}+|{UNQUOTED})",
         "password",
-        "names of secrets where people write another language",
+        "names of secrets where people write another language; bytes of Latin-1, which are no UTF-8, too",
     ),
     _form(
         "sql",
