@@ -472,6 +472,8 @@ CLEAN = [
     "RESULT: PASS 14/14",
     "PASS required for user",
     "a1 LOGIN failed",
+    "user 42 LOGIN ok took 12 ms",
+    "username bob password 3 attempts left",
     "2026 LOGIN user bob",
     "user 42 LOGIN ok",
     "250-AUTH PLAIN LOGIN CRAM-MD5",

@@ -177,3 +177,11 @@ def test_what_is_glued_to_a_secret_is_judged_at_once(text: str) -> None:
 def test_base64_amid_which_a_scheme_seems_to_stand_stays() -> None:
     text = "image/png;base64,xrUDs0U7yEZz42GIQHb+/UcHQ+DB4qjqSUYnmIJWT+EctkF1+/OqeghnHZaKKhsZSGtdjod98xbR81VSFEl6jv8"
     assert redact_text(text) == text
+
+
+def test_what_stands_behind_a_private_key_stays() -> None:
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{opaque(64)}\n{opaque(64)}\n-----END RSA PRIVATE KEY-----"
+    line = "and this is a line of a log that has nothing to hide, however long it may be"
+    clean = redact_text(f"{key}\n{line}\n{line}\n")
+    assert clean.endswith(f"-----END RSA PRIVATE KEY-----\n{line}\n{line}\n")
+    assert clean.startswith("-----BEGIN RSA PRIVATE KEY-----[token ")

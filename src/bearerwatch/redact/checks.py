@@ -25,6 +25,8 @@ _WORDS = re.compile(r"[a-z]{3,}(?:-[a-z]{3,}){3,7}\Z")
 _PHRASE = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+\Z")
 _TWO_WORDS = 10
 _FEWEST = 4
+_LABEL = 80
+"""Characters in which the label of a PEM block stands with its dashes (RFC 7468 §2)."""
 _EXAMPLES = frozenset({"pass", "passwd", "password", "pwd", "secret", "token"})
 _STATES = re.compile(
     "allow|auth|blank|cannot|change|check|confirm|correct(?:ly|$)|creat|default|delet|denied|disabl|empty|enabl|encrypt|"
@@ -183,6 +185,12 @@ def _always(_text: str, _start: int, _end: int) -> bool:
     return True
 
 
+def _pem(text: str, start: int, _end: int) -> bool:
+    """What stands behind the beginning of a key, and not behind its end."""
+    label = text[max(start - _LABEL, 0) : start].upper()
+    return label.rfind("END ") <= label.rfind("BEGIN ")
+
+
 def _begins(text: str, start: int, _end: int) -> bool:
     """What stands before an issuer's mark is no part of a longer word."""
     before = text[start - 1 : start]
@@ -221,6 +229,7 @@ CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "keyed": _keyed,
     "login": _login,
     "paseto": _paseto,
+    "pem": _pem,
     "password": _password,
     "stripe": lambda text, start, end: start >= 1 and text[start - 1] in "sr" and _begins(text, start - 1, end),
     "secret": _secret,

@@ -61,6 +61,8 @@ _STOPS = ".,;:!?"
 _NO_NAMES = {"auth": ("oriz", "entic")}
 """How an anchor goes on where it is no part of a secret's name, though it often stands there."""
 _LEAST = 4
+_LEAST_CUT = 6
+"""Of what ends where a mark of ours begins, as that may have been a part of it."""
 
 
 class Candidates:
@@ -123,7 +125,8 @@ class Candidates:
         if known >= end:
             end = known
         else:
-            end = _whole(text, form, held, start, _unmarked(text, start, end))
+            whole = _unmarked(text, start, end)
+            end = _whole(text, form, held, start, whole) if whole == end or whole - start >= _LEAST_CUT else 0
             if not end:
                 return 0
         password = held == PASSWORD_LIKE or name in _OF_PEOPLE or "basic" in text[at:start].lower()

@@ -268,7 +268,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
         "private·key static·key",
         r"(?i:private key(?: block)?|static key v1)-----(?!\s*\[token )"
         r"(?P<t>(?:[^-]|-(?!----)){40,16384}+)(?:-----END|\Z)",
-        "always",
+        "pem",
         "RFC 7468 §10 and §11",
     ),
     _form(

@@ -26,6 +26,7 @@ __all__ = [
     "Check",
     "Place",
     "besides",
+    "closing",
     "given",
     "hard",
     "made",
@@ -61,6 +62,8 @@ _MANUAL = re.compile(
 _FILE = re.compile(
     r"[\w.-]+\.(?:7z|cer|cfg|conf|crt|csv|env|gpg|gz|html?|ini|jks|js|json|key|log|md|p12|pem|pfx|py|rar|rs|sh|sql|tar|ts|txt|xml|ya?ml|zip)\Z"
 )
+_CLOSING = re.compile(r"[\"')\]]{0,2}\s{0,4}(?:[\r\n\"']|\\r|\\n|\Z|encrypted|privilege|role|nt-encrypted|mschap)")
+"""What may stand behind a secret that is the last thing a line says."""
 _NUMBERS = re.compile(r"[0-9]{1,5}(?:[:.,/-][0-9:.]*)?(?:/[a-z]{1,4})?\Z")
 
 
@@ -86,6 +89,11 @@ def hard(text: str, start: int, end: int) -> bool:
         and not (value.isalpha() and value.islower() and len(value) < _LONG)
         and CHECKS["password"](text, start, end)
     )
+
+
+def closing(text: str, start: int, end: int) -> bool:
+    """What ends its line or a quotation, unless it is as :func:`given` says; amid a line what is made up."""
+    return (given if _CLOSING.match(text, end) else made)(text, start, end)
 
 
 def sasl(text: str, start: int, end: int) -> bool:

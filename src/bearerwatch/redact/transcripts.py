@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bearerwatch.redact.places import STRING, VALUE, Place, besides, given, hard, made, sasl
+from bearerwatch.redact.places import STRING, VALUE, Place, besides, closing, given, hard, made, sasl
 
 __all__ = ["TRANSCRIPTS"]
 
@@ -32,6 +32,7 @@ _PROTOCOLS: tuple[Place, ...] = (
         (" login ",),
         rf"(?<![^\s\"'>:(\[])[A-Za-z]{{0,5}}[0-9]{{1,6}}\sLOGIN\s(?:\"[^\"\n]{{1,100}}\"|[^\s\"]{{1,100}})\s\"?{VALUE}",
         "RFC 9051 §6.2.3",
+        closing,
     ),
     Place(
         "sasl",
@@ -175,8 +176,9 @@ _DEVICES: tuple[Place, ...] = (
     Place(
         "username",
         ("password", "secret"),
-        rf"(?<![A-Za-z0-9])username\s\S{{1,64}}\s(?:privilege\s[0-9]{{1,2}}\s)?(?:password|secret)\s[0-9]\s{VALUE}(?=\s{{0,4}}(?:[\r\n\"']|\\r|\\n|\Z|encrypted|privilege|role|nt-encrypted|mschap))",
+        rf"(?<![A-Za-z0-9])username\s\S{{1,64}}\s(?:privilege\s[0-9]{{1,2}}\s)?(?:password|secret)\s[0-9]\s{VALUE}",
         "https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/security/s1/sec-s1-cr-book.html",
+        closing,
         beside=("username",),
     ),
     Place(
