@@ -175,3 +175,10 @@ def test_lines_that_only_follow_each_other_are_not_joined(text: str) -> None:
     assert (
         redact_text(f"{text}\ntoken={token}\nok") == f"{redact_text(text)}\ntoken=[token {ring().token_id(token)}]\nok"
     )
+
+
+def test_lines_that_only_seem_to_belong_together_are_looked_at_apart_as_well() -> None:
+    first, second = jwt(), opaque()
+    clean = redact_text(f"got token {first}\n\x1b[32mrabbitmqctl add_user ci {second}\x1b[0m")
+    assert not leaked(first, clean)
+    assert not leaked(second, clean)

@@ -34,9 +34,20 @@ def found(text: str) -> list[Span]:
 def _disguised(text: str) -> list[Span]:
     """What is found in *text* as it was meant."""
     meant = undone(text)
-    hidden = _meant(meant) if meant is not None else None
-    view = view_of(text) if hidden else None
-    if not hidden or view is None:
+    if meant is None:
+        return []
+    spans = _seen_in(text, meant, joined=True)
+    if "\n" in text:  # what is joined may not have belonged together
+        apart = undone(text, joined=False)
+        if apart is not None and apart != meant:
+            spans += _seen_in(text, apart, joined=False)
+    return spans
+
+
+def _seen_in(text: str, meant: str, *, joined: bool) -> list[Span]:
+    hidden = _meant(meant)
+    view = view_of(text, joined=joined) if hidden else None
+    if view is None:
         return []
     return [Span(*view.span(start, end), kind, token or view.text[start:end]) for start, end, kind, token in hidden]
 

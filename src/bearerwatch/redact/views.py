@@ -76,8 +76,13 @@ class View(NamedTuple):
         return self.begins[start], self.ends[end - 1]
 
 
-def undone(text: str) -> str | None:
-    """*text* as its view has it; ``None`` if it has no noise. Several times quicker than making the view."""
+def undone(text: str, *, joined: bool = True) -> str | None:
+    """*text* as its view has it; ``None`` if it has no noise. Several times quicker than making the view.
+
+    Args:
+        text: what may have noise.
+        joined: whether lines are joined over which a token goes on.
+    """
     result = text
     for _ in range(_MOST_ROUNDS):
         if not noisy(result):
@@ -85,7 +90,7 @@ def undone(text: str) -> str | None:
         before, result = result, _NOISE.sub(_meaning, result)
         if result == before:
             break
-    if "\n" in result:
+    if joined and "\n" in result:
         result = _unwrap(result)
     return None if result == text else result
 
@@ -151,8 +156,8 @@ def _wraps(text: str) -> Iterator[tuple[int, int, str]]:
             yield *match.span("wrap"), ""
 
 
-def view_of(text: str) -> View | None:
-    """*text* without its noise; ``None`` if it has none."""
+def view_of(text: str, *, joined: bool = True) -> View | None:
+    """*text* without its noise; ``None`` if it has none. *joined* is as with :func:`undone`."""
     view: View | None = None
     for _ in range(_MOST_ROUNDS):
         now = text if view is None else view.text
@@ -161,7 +166,7 @@ def view_of(text: str) -> View | None:
             break
         view = found if view is None else _through(view, found)
     now = text if view is None else view.text
-    found = _cut(now, _wraps(now)) if "\n" in now else None
+    found = _cut(now, _wraps(now)) if joined and "\n" in now else None
     if found is not None:
         view = found if view is None else _through(view, found)
     return view
