@@ -599,3 +599,11 @@ def test_of_what_begins_with_a_slash_after_password_paths_stay() -> None:
 
     for path in ("/run/secrets/db_password2", "/etc/app/Key2.pem", "/srv/Shop/API/v2/passwords"):
         assert redact_text(f"password={path} for bob") == f"password={path} for bob"
+
+
+@pytest.mark.parametrize(
+    "text", ["contrasena= Jwe={}", "トークン=SessAuthorization={}", "password: X1token={}", "secret Z9key:{}"]
+)
+def test_a_name_whose_value_is_a_mark_of_ours_is_no_value(text: str) -> None:
+    marked = text.format(f"[token k0123abcd:{'5' * 32}]")
+    assert redact_text(marked) == marked

@@ -61,8 +61,6 @@ _STOPS = ".,;:!?"
 _NO_NAMES = {"auth": ("oriz", "entic")}
 """How an anchor goes on where it is no part of a secret's name, though it often stands there."""
 _LEAST = 4
-_LEAST_CUT = 6
-"""Of what ends where a mark of ours begins, as that may have been a part of it."""
 
 
 class Candidates:
@@ -125,8 +123,9 @@ class Candidates:
         if known >= end:
             end = known
         else:
-            whole = _unmarked(text, start, end)
-            end = _whole(text, form, held, start, whole) if whole == end or whole - start >= _LEAST_CUT else 0
+            end = _unmarked(text, start, end)
+            named = text[end - 1] in "=:" and text.startswith(_MARKS, end)  # it is the name of what was there
+            end = 0 if named else _whole(text, form, held, start, end)
             if not end:
                 return 0
         password = held == PASSWORD_LIKE or name in _OF_PEOPLE or "basic" in text[at:start].lower()
