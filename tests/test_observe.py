@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerwatch import _guard
-from bearerwatch.context import Decision, live
+from bearerwatch.context import Decision, live, note
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import KeyRing, ring, use
 from bearerwatch.observe import _MAX_KNOWN, Exchange, Watch, new_id
@@ -185,7 +185,7 @@ def test_plain_subjects_are_redacted_and_cut() -> None:
 )
 def test_who_vouches_for_a_token_makes_it_verified(desk: Desk, outcome: str, status: int, verified: bool) -> None:
     exchange = desk.watch.open(facts(authorization=f"Bearer {opaque()}"))
-    exchange.vouch("42")
+    note(verified=True, subject="42")
     exchange.finish(status)
     exchange.end()
     (event,) = desk.kept.events

@@ -182,6 +182,7 @@ def classify(
     now: float,
     *,
     routed: bool = True,
+    noted: Decision | None = None,
 ) -> Verdict:
     """Say what became of the token of one request.
 
@@ -189,20 +190,23 @@ def classify(
         shown: what was presented.
         status: HTTP status of the answer.
         challenge_header: ``WWW-Authenticate`` of the answer, if any.
-        decision: what a library or the application itself said; it wins over guesses.
+        decision: what the application itself said; it wins over everything.
         now: seconds since 1970, for ``exp`` and ``nbf``.
         routed: whether a route matched: if none did, nothing looked at the token.
+        noted: what its library said; it wins over guesses, where the answer is the refusal that it speaks of.
     """
-    if decision is None and status < 400:
-        return _let_in(shown, now)
-    if decision is not None:
+    if decision is not None and decision.outcome is not None:
         return Verdict(decision.outcome, decision.reason, decision.verified, decision.required_scopes)
+    if status < 400:
+        return _let_in(shown, now)
     if status == 499:
         return Verdict(Outcome.ERROR, "client_closed", False)
     if status >= 500:
         return Verdict(Outcome.ERROR, None, False)
     if status == 429:
         return Verdict(Outcome.THROTTLED, None, False)
+    if noted is not None and noted.outcome is not None:
+        return Verdict(noted.outcome, _more(noted.reason, shown, noted.outcome), noted.verified, noted.required_scopes)
     challenge = Challenge.parse(challenge_header)
     if status in (401, 403):
         return _refused(shown, status, challenge, now)
@@ -215,6 +219,15 @@ def classify(
     if not routed and shown.state >= State.SUSPECT and status in (400, 404, 405):
         return _NO_ROUTE
     return _let_in(shown, now)
+
+
+def _more(reason: str | None, shown: Presented, outcome: Outcome) -> str | None:
+    """*reason*, or what the credential tells by itself where that is more."""
+    if outcome is Outcome.INVALID and shown.alg_none:
+        return "alg_none"
+    if outcome is Outcome.MALFORMED and shown.reason is not None:
+        return shown.reason
+    return reason
 
 
 def _let_in(shown: Presented, now: float) -> Verdict:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bearerwatch.event import Outcome
 
-__all__ = ["Decision", "RequestContext", "current", "decide", "live", "parse_traceparent", "valid_request_id"]
+__all__ = ["Decision", "RequestContext", "current", "decide", "live", "note", "parse_traceparent", "valid_request_id"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
@@ -27,13 +27,16 @@ _MAX_SCOPES = 512
 
 
 class Decision:
-    """What an authentication library, or the application itself, found out about the token."""
+    """What an authentication library, or the application itself, found out about the token.
+
+    ``outcome`` is ``None`` where only the holder is known: then the answer says what became of the request.
+    """
 
     __slots__ = ("client_id", "outcome", "reason", "required_scopes", "scopes", "subject", "verified")
 
     def __init__(
         self,
-        outcome: Outcome,
+        outcome: Outcome | None,
         *,
         reason: str | None = None,
         verified: bool | None = None,
@@ -61,13 +64,20 @@ def _text(value: object, limit: int = _MAX_NAME) -> str | None:
 
 
 class RequestContext(Struct, gc=False):
-    """One request: its ids, and the decision if somebody made one."""
+    """One request: its ids, the decision if the application made one, and what its libraries know."""
 
     request_id: str
     trace_id: str | None = None
     parent_request_id: str | None = None
     token_id: str | None = None
     decision: Decision | None = None
+    noted: Decision | None = None
+    credential: str | None = None
+    """What was presented, until the event is out: for those who check once more why it was refused."""
+
+    def __repr__(self) -> str:
+        """Without the credential, for whoever logs it."""
+        return f"RequestContext(request_id={self.request_id!r}, trace_id={self.trace_id!r}, token_id={self.token_id!r})"
 
 
 current: ContextVar[RequestContext | None] = ContextVar("bearerwatch_request", default=None)
@@ -112,6 +122,40 @@ def decide(
     )
     if context is not None:
         context.decision = decision
+
+
+def note(
+    outcome: Outcome | None = None,
+    *,
+    reason: str | None = None,
+    verified: bool = False,
+    subject: object = None,
+    client_id: object = None,
+    scopes: object = None,
+    required_scopes: object = None,
+) -> None:
+    """What an authentication library knows of the token of the current request.
+
+    What was noted before and is not said anew stays. Unlike with :func:`decide` the answer has to agree: a refusal that
+    is noted counts if the request is refused.
+    """
+    context = current.get()
+    if context is None:
+        return
+    noted = context.noted
+    if noted is None:
+        noted = context.noted = Decision(None, verified=False)
+    if outcome is not None:
+        noted.outcome, noted.reason = outcome, _text(reason, _MAX_REASON)
+    noted.verified = noted.verified or verified
+    if subject is not None:
+        noted.subject = _text(subject)
+    if client_id is not None:
+        noted.client_id = _text(client_id)
+    if scopes is not None:
+        noted.scopes = _text(scopes, _MAX_SCOPES)
+    if required_scopes is not None:
+        noted.required_scopes = _text(required_scopes, _MAX_SCOPES)
 
 
 def valid_request_id(value: str | None) -> str | None:

@@ -98,6 +98,11 @@ REASONS: dict[str, str] = {
     "wrong_issuer": "The JWT's iss is not trusted.",
     "wrong_scheme": "Credentials of another scheme than the service takes, such as Basic.",
     "wrong_type": "The JWT's typ is not that of an access token (RFC 9068 §4).",
+    "blacklisted": "The token is on the service's list of withdrawn ones.",
+    "inactive_subject": "The holder's account is closed or locked.",
+    "missing_claim": "The JWT lacks a claim that the service asks for.",
+    "password_changed": "The holder's password was changed after the token was issued.",
+    "unknown_subject": "The token's holder does not exist (any more).",
     "bad_characters": "The credential holds characters outside token68 (RFC 6750 §2.1).",
 }
 """Reasons bearerwatch itself gives and what they mean. The set is open: adapters add their own."""

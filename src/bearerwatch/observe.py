@@ -299,10 +299,8 @@ class Exchange:
         "_reason",
         "_reset",
         "_source",
-        "_subject",
         "_token",
         "_trusted_peer",
-        "_vouched",
         "_watch",
         "finished",
         "request_id",
@@ -317,8 +315,6 @@ class Exchange:
         self._source: str | None = None
         self._token: str | None = None
         self._others: list[tuple[object, str]] | None = None
-        self._vouched = False
-        self._subject: str | None = None
         self.finished = False
         """Whether the event has been handed over."""
         authorization = facts.authorization
@@ -355,17 +351,14 @@ class Exchange:
         else:
             trace_id, parent = parse_traceparent(facts.traceparent)
             self._context = context = RequestContext(request_id, trace_id, parent, known.token_id)
+        if self._token is not None:
+            context.credential = self._token
         self._reset: Token[RequestContext | None] | None = current.set(context)
 
     def decide(self, decision: Decision) -> None:
         """Record what an authentication library found out, unless somebody already said."""
         if self._context.decision is None:
             self._context.decision = decision
-
-    def vouch(self, subject: str | None) -> None:
-        """The framework says that the token is authentic and, perhaps, whose it is; the answer says the rest."""
-        self._vouched = True
-        self._subject = subject
 
     @property
     def presented(self) -> bool:
@@ -457,6 +450,7 @@ class Exchange:
             self._watch.emit(self._event(status, route, challenge, raised, judged or status))
         except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
             _guard.swallowed("making an event", error)
+        self._context.credential = None
 
     def leave(self) -> None:
         """The request is no longer current here (its stream may go on)."""
@@ -495,11 +489,11 @@ class Exchange:
     def _event(self, status: int, route: str | None, challenge: str | None, raised: bool, judged: int) -> AuthEvent:
         facts, known, context, watch = self._facts, self._known, self._context, self._watch
         shown = known.shown
-        decision = context.decision
+        decision, noted = context.decision, context.noted
         outcome, reason, verified, required = classify(
-            shown, judged, challenge, decision, self._now, routed=route != ""
+            shown, judged, challenge, decision, self._now, routed=route != "", noted=noted
         )
-        if self._reason is not None and (reason is None or self._reason == "multiple_tokens"):
+        if self._reason is not None and (reason in (None, "wrong_scheme") or self._reason == "multiple_tokens"):
             reason = self._reason
             if (
                 reason == "multiple_tokens"
@@ -510,10 +504,14 @@ class Exchange:
         elif raised and reason is None:
             reason = "exception"
         subject_id, client_id, scopes = known.subject_id, shown.client_id, shown.scopes
-        if self._vouched and outcome in _AUTHENTIC:
-            verified = True
-            if self._subject is not None:
-                subject_id = watch.subject(self._subject, shown.issuer)
+        if noted is not None:
+            required = required or noted.required_scopes
+            if noted.verified and (outcome in _AUTHENTIC or outcome is noted.outcome):
+                verified = True
+            else:
+                noted = None  # whose it is said to be is not established
+        if decision is None:
+            decision = noted
         if decision is not None:
             reason, required = _clean(reason), _clean(required)
             if decision.subject is not None:

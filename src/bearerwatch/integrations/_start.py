@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from bearerwatch.fingerprint import load_ring, use
+from bearerwatch.integrations.libraries import watch_imports
 from bearerwatch.observe import Watch
 from bearerwatch.redact.logging import install_logging
 from bearerwatch.settings import Settings
@@ -40,4 +41,5 @@ def start(name: str, /, **overrides: Any) -> Watch:
         install_logging()
     if ring.generated:
         logging.getLogger("bearerwatch").warning("bearerwatch.W001: %s", NO_KEY)
+    watch_imports()
     return Watch(settings, open_sinks(settings))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
 from bearerwatch.integrations._start import start
+from bearerwatch.integrations.libraries import tell
 from bearerwatch.observe import Exchange, Facts
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class BearerwatchMiddleware:
                 status = message["status"]
                 headers = list(message.get("headers") or ())  # it may be an iterator, which is read but once
                 whole, challenge, named = _read_headers(headers)
+                if exchange.presented:
+                    tell("asgi_answered", scope)
                 if not named:
                     headers.append((b"x-request-id", exchange.request_id.encode()))
                 message = {**message, "headers": headers}

@@ -9,9 +9,11 @@ from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
+from bearerwatch.context import note
 from bearerwatch.errors import DidNotEnable
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._wsgi import open_environ
+from bearerwatch.integrations.libraries import tell
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -93,6 +95,10 @@ class Middleware:
             raise
         return _answered(exchange, request, response)
 
+    def process_exception(self, _request: Any, error: Exception) -> None:
+        """Hear what a view has raised: Django calls this, and answers as it would have."""
+        tell("django_raised", error)
+
     def _open(self, request: Any) -> Exchange | None:
         environ = request.META
         if "bearerwatch.exchange" in environ:
@@ -118,7 +124,8 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
             headers["X-Request-ID"] = exchange.request_id
         challenge = headers.get("WWW-Authenticate") if status >= 400 else None
         if exchange.presented:
-            _vouch(exchange, request)
+            _vouch(request)
+            tell("django_answered", request, response)
         route = _route(request)
         if (
             not response.streaming
@@ -141,7 +148,7 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
     return response
 
 
-def _vouch(exchange: Exchange, request: Any) -> None:
+def _vouch(request: Any) -> None:
     """A library that sets ``request.auth`` (Django REST framework's do) has verified the token.
 
     The user Django's own middleware puts there is not asked: that one is of the session, and asking costs a query,
@@ -151,7 +158,7 @@ def _vouch(exchange: Exchange, request: Any) -> None:
     if held.get("auth") is not None:
         user = held.get("user")
         key = None if isinstance(user, LazyObject) else getattr(user, "pk", None)
-        exchange.vouch(None if key is None else str(key))
+        note(verified=True, subject=key)
 
 
 def _when_closed(response: Any, action: Callable[[], None]) -> None:

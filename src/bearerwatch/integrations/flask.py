@@ -8,6 +8,7 @@ from bearerwatch import _guard
 from bearerwatch.errors import DidNotEnable
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._wsgi import open_environ
+from bearerwatch.integrations.libraries import tell
 
 try:
     import flask
@@ -52,8 +53,19 @@ class Bearerwatch:
         }
         name = app.name if app.name != "__main__" else "flask"
         watch = start(name, **(configured | self._settings))
+        app.handle_user_exception = _hearing(app.handle_user_exception)  # type: ignore[method-assign]
         app.wsgi_app = WatchedWsgi(app.wsgi_app, watch)  # type: ignore[method-assign]
         app.extensions["bearerwatch"] = self
+
+
+def _hearing(theirs: Any) -> Any:
+    """``Flask.handle_user_exception``, which applications may override, and which is given whatever a view raises."""
+
+    def handle_user_exception(error: Exception) -> Any:
+        tell("flask_raised", error)
+        return theirs(error)
+
+    return handle_user_exception
 
 
 class WatchedWsgi:
@@ -90,6 +102,7 @@ class WatchedWsgi:
                 elif size == 12:
                     named = named or name.lower() == "x-request-id"
             route = _route(environ)  # Flask takes its request out of the environ when it is done
+            _answered(exchange)
             if not named:
                 headers = [*headers, ("X-Request-ID", exchange.request_id)]
             return (
@@ -114,6 +127,11 @@ class WatchedWsgi:
             return _closing(body, exchange)
         exchange.release()
         return body
+
+
+def _answered(exchange: Exchange) -> None:
+    if exchange.presented:
+        tell("flask_answered")  # while Flask's context is there
 
 
 def _sendfile(body: Any, environ: dict[str, Any]) -> bool:

@@ -1,0 +1,104 @@
+"""What the exceptions of libraries that check tokens mean: data, by the full name of the class.
+
+Applications raise their own from them (``except jwt.ExpiredSignatureError: raise HTTPException(401)``), and Python
+keeps what was the cause (PEP 3134). So the reason is known without asking the library, or loading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bearerwatch.context import note
+from bearerwatch.event import Outcome
+
+__all__ = ["Cause", "causes", "note_cause"]
+
+_MOST = 8
+
+
+class Cause(NamedTuple):
+    """What an exception says of the token."""
+
+    outcome: Outcome
+    reason: str | None = None
+    verified: bool = False
+    """Whether the signature had been checked before, and was good."""
+
+
+_EXPIRED = Cause(Outcome.EXPIRED, "past_exp", verified=True)
+_SIGNATURE = Cause(Outcome.INVALID, "bad_signature")
+_AUDIENCE = Cause(Outcome.INVALID, "wrong_audience", verified=True)
+_ISSUER = Cause(Outcome.INVALID, "wrong_issuer", verified=True)
+_EARLY = Cause(Outcome.INVALID, "not_yet_valid", verified=True)
+_ALGORITHM = Cause(Outcome.INVALID, "alg_not_allowed")
+_KEY = Cause(Outcome.INVALID, "unknown_kid")
+_CLAIM = Cause(Outcome.INVALID, "missing_claim", verified=True)
+_BROKEN = Cause(Outcome.MALFORMED, "not_jwt")
+
+_CAUSES: dict[str, Cause] = {
+    # https://pyjwt.readthedocs.io/en/stable/api.html#exceptions
+    "jwt.exceptions.ExpiredSignatureError": _EXPIRED,
+    "jwt.exceptions.InvalidSignatureError": _SIGNATURE,
+    "jwt.exceptions.InvalidAudienceError": _AUDIENCE,
+    "jwt.exceptions.InvalidIssuerError": _ISSUER,
+    "jwt.exceptions.ImmatureSignatureError": _EARLY,
+    "jwt.exceptions.InvalidAlgorithmError": _ALGORITHM,
+    "jwt.exceptions.MissingRequiredClaimError": _CLAIM,
+    "jwt.exceptions.PyJWKClientError": _KEY,
+    "jwt.exceptions.DecodeError": _BROKEN,
+    # https://jose.authlib.org/en/api/errors/
+    "joserfc.errors.ExpiredTokenError": _EXPIRED,
+    "joserfc.errors.BadSignatureError": _SIGNATURE,
+    "joserfc.errors.UnsupportedAlgorithmError": _ALGORITHM,
+    "joserfc.errors.InvalidKeyIdError": _KEY,
+    "joserfc.errors.MissingClaimError": _CLAIM,
+    "joserfc.errors.DecodeError": _BROKEN,
+    # https://docs.authlib.org/en/stable/jose/
+    "authlib.jose.errors.ExpiredTokenError": _EXPIRED,
+    "authlib.jose.errors.BadSignatureError": _SIGNATURE,
+    "authlib.jose.errors.UnsupportedAlgorithmError": _ALGORITHM,
+    "authlib.jose.errors.MissingClaimError": _CLAIM,
+    "authlib.jose.errors.DecodeError": _BROKEN,
+    # https://python-jose.readthedocs.io/en/latest/jwt/api.html
+    "jose.exceptions.ExpiredSignatureError": _EXPIRED,
+    # https://itsdangerous.palletsprojects.com/en/stable/exceptions/
+    "itsdangerous.exc.SignatureExpired": _EXPIRED,
+    "itsdangerous.exc.BadSignature": _SIGNATURE,
+}
+_CLAIMS: dict[str, Cause] = {"aud": _AUDIENCE, "iss": _ISSUER, "nbf": _EARLY, "exp": _EXPIRED}
+"""By the claim that an exception names, where its class says only that one is wrong."""
+_OF_CLAIMS = {"joserfc.errors.InvalidClaimError": "claim", "authlib.jose.errors.InvalidClaimError": "claim_name"}
+"""Such classes, and where they have its name."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """*error* and what it was raised from, as a traceback shows them; a few at most."""
+    at: BaseException | None = error
+    for _ in range(_MOST):
+        if at is None:
+            return
+        yield at
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+
+
+def note_cause(error: BaseException) -> bool:
+    """Note what *error*, or what it was raised from, says of the token; whether it says anything."""
+    for one in causes(error):
+        found = _cause(one)
+        if found is not None:
+            note(found.outcome, reason=found.reason, verified=found.verified)
+            return True
+    return False
+
+
+def _cause(error: BaseException) -> Cause | None:
+    for kind in type(error).__mro__:
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        found = _CAUSES.get(name)
+        if found is not None:
+            return found
+        where = _OF_CLAIMS.get(name)
+        if where is not None:
+            return _CLAIMS.get(str(getattr(error, where, "")))
+    return None
