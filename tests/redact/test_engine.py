@@ -602,7 +602,15 @@ def test_of_what_begins_with_a_slash_after_password_paths_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["contrasena= Jwe={}", "トークン=SessAuthorization={}", "password: X1token={}", "secret Z9key:{}"]
+    "text",
+    [
+        "contrasena= Jwe={}",
+        "トークン=SessAuthorization={}",
+        "password: X1token={}",
+        "secret Z9key:{}",
+        "Authorization%3A+JWT+{}",
+        "<x bearer token='{}'>./token-store@1.27",
+    ],
 )
 def test_a_name_whose_value_is_a_mark_of_ours_is_no_value(text: str) -> None:
     marked = text.format(f"[token k0123abcd:{'5' * 32}]")

@@ -124,7 +124,9 @@ class Candidates:
             end = known
         else:
             end = _unmarked(text, start, end)
-            named = text[end - 1] in "=:" and text.startswith(_MARKS, end)  # it is the name of what was there
+            named = text[end - 1] in "=:+" and text.startswith(
+                _MARKS, end
+            )  # it is the name or scheme of what was there
             end = 0 if named else _whole(text, form, held, start, end)
             if not end:
                 return 0

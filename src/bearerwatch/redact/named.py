@@ -65,7 +65,10 @@ BETWEEN: tuple[tuple[str, str], ...] = (
         ),
         '{"name": "token", "value": "…"}, of OTLP {"key": "token", "value": {"stringValue": "…"}}',
     ),
-    (r"(?:\s[A-Za-z:]{1,30}=[\"'][^\"'<>]{0,200}[\"']){1,4}\s?>(?:<!\[CDATA\[)?", '<token type="x">…'),
+    (
+        r"(?:\s[A-Za-z:]{1,30}=[\"'](?!\[token |\[password\])[^\"'<>]{0,200}[\"']){1,4}\s?>(?:<!\[CDATA\[)?",
+        '<token type="x">…',
+    ),
     (r"\s{1,4}[\"'`](?![a-z0-9]+(?:-[a-z0-9]+){1,8}[\"'`])(?=[^\"'`\s]{16,200}[\"'`])", "token '…'"),
     (r"\s(?i:for)\s[^\s=]{1,80}\s=\s[\"']", "password for x = '…'"),
     (r"\scs[0-9]=", "cs1Label=token cs1=…"),
