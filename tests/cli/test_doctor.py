@@ -17,7 +17,7 @@ from netaddr import IPSet
 
 from bearerwatch import doctor
 from bearerwatch.doctor import Site, examine
-from bearerwatch.doctor.checks import disk, installation
+from bearerwatch.doctor.checks import disk, installation, libraries
 from bearerwatch.event import Outcome
 from bearerwatch.store import outbox
 
@@ -339,3 +339,24 @@ def test_a_status_that_cannot_be_read(collector: Any) -> None:
     here = collector()
     (here.state / "collector.json").write_text("{cut")
     assert set(ids(here, "collector")) == {"W021"}
+
+
+def test_a_version_of_a_library_that_was_not_tested_is_told(
+    site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"djangorestframework": "3.18.3", "starlette": "0.40.0", "djangorestframework-simplejwt": "99.1"}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise libraries.metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(libraries.metadata, "version", version)
+    assert ids(site(), "libraries") == {}  # of simplejwt nothing is replaced
+
+    for strange in ("3.14.9", "3.19", "4.0.1"):
+        versions["djangorestframework"] = strange
+        told = ids(site(), "libraries")
+        assert list(told) == ["W026"]
+        assert f"djangorestframework {strange}" in told["W026"]
+        assert "APIView.handle_exception" in told["W026"]

@@ -14,6 +14,7 @@ Of several files the ones that know more go first: those of a lower ``ORDER``, w
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -22,13 +23,13 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from bearerwatch import _guard
 from bearerwatch.context import current
 from bearerwatch.integrations._causes import note_cause
 
-__all__ = ["QUESTIONS", "available", "tell", "watch_imports"]
+__all__ = ["QUESTIONS", "Adapter", "adapters", "available", "tell", "watch_imports"]
 
 QUESTIONS = (
     "rest_framework_refused",
@@ -43,6 +44,40 @@ QUESTIONS = (
 
 _loaded: list[ModuleType] = []
 _told: dict[str, tuple[Callable[..., None], ...]] = dict.fromkeys(QUESTIONS, ())
+
+
+class Adapter(NamedTuple):
+    """What a file says of itself."""
+
+    module: str
+    """The module that is waited for."""
+    distribution: str
+    tested: tuple[str, str]
+    """The first and the last version it was tested with, as far as they are named: ``("3.15", "3.18")``."""
+    patches: tuple[str, ...]
+    """What of the library is replaced."""
+
+
+def adapters() -> list[Adapter]:
+    """All there are, read without loading them, for that would load their libraries."""
+    found = []
+    for module, stem in available().items():
+        tree = ast.parse(Path(__file__).with_name(f"{stem}.py").read_text(encoding="utf-8"))
+        said: dict[str, Any] = {}
+        for node in tree.body:
+            if isinstance(node, ast.Assign):
+                target = node.targets[0]
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = (
+                    node.value.elts
+                    if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+                    else [node.value]
+                )
+                for name, value in zip(names, values, strict=True):
+                    if isinstance(name, ast.Name) and name.id in ("DISTRIBUTION", "TESTED", "PATCHES"):
+                        said[name.id] = ast.literal_eval(value)
+        found.append(Adapter(module, said["DISTRIBUTION"], said["TESTED"], tuple(said.get("PATCHES", ()))))
+    return found
 
 
 def available() -> dict[str, str]:

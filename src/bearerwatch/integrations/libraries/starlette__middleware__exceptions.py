@@ -18,7 +18,7 @@ from bearerwatch.integrations.libraries import tell
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
-DISTRIBUTION, TESTED = "starlette", ("0.40", "1.3")
+DISTRIBUTION, TESTED = "starlette", ("0.40", "1.10")
 PATCHES = (
     "starlette.middleware.exceptions.ExceptionMiddleware.add_exception_handler",
     "starlette.middleware.exceptions.ExceptionMiddleware.http_exception",
