@@ -22,7 +22,7 @@ __all__ = ["MIN_LIVE", "PLACEHOLDER", "Span", "find", "redact_text", "replaced",
 PLACEHOLDER = "[redaction-error]"
 """What is written when redaction itself fails: it fails closed."""
 
-_MOST_ROUNDS = 3
+_MOST_ROUNDS = 8
 _APART = frozenset(" \t\r\n\"'`,;)]}&<\\|") | {""}
 """What stands behind a secret that ends where it should."""
 
@@ -62,6 +62,8 @@ def without(text: str, spans: list[Span]) -> str:
 
 
 def _glued(text: str, span: Span) -> bool:
+    if span.token is not None and "\n" in text:  # a line of what was encoded over several
+        return True
     before = text[span.start - 1 : span.start]
     return text[span.end : span.end + 1] not in _APART or before.isalnum() or before in ("-", "_")
 
