@@ -238,6 +238,13 @@ def test_what_the_application_says_wins() -> None:
         assert verdict == (Outcome.REVOKED, "unknown_token", True, "a")
 
 
+def test_what_can_be_no_token_is_malformed_though_a_library_looked_for_it() -> None:
+    noted = Decision(Outcome.INVALID, reason="unknown_token")
+    verdict = classify(show("not!a!token!at!all"), 401, None, None, NOW, noted=noted)
+    assert verdict == (Outcome.MALFORMED, "bad_characters", False, None)
+    assert classify(show(opaque()), 401, None, None, NOW, noted=noted)[:2] == (Outcome.INVALID, "unknown_token")
+
+
 # -- the challenge -------------------------------------------------------------------------------------
 
 

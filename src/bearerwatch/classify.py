@@ -206,6 +206,8 @@ def classify(
     if status == 429:
         return Verdict(Outcome.THROTTLED, None, False)
     if noted is not None and noted.outcome is not None:
+        if noted.reason == "unknown_token" and shown.state == State.BROKEN:  # none such, for it can be none
+            return Verdict(Outcome.MALFORMED, shown.reason, False)
         return Verdict(noted.outcome, _more(noted.reason, shown, noted.outcome), noted.verified, noted.required_scopes)
     challenge = Challenge.parse(challenge_header)
     if status in (401, 403):

@@ -16,13 +16,13 @@ _UNSECURED = b'{"alg":"none","typ":"JWT"}'
 ISSUER, AUDIENCE = "https://issuer.test", "orders"
 
 
-def jwts(**more: Any) -> dict[str, str]:
-    """By case a token; *more* are claims that all of them have."""
+def jwts(header: dict[str, Any] | None = None, **more: Any) -> dict[str, str]:
+    """By case a token; *more* are claims that all of them have, and *header* is what their headers have besides."""
     now = int(time.time())
     good = {"sub": "41", "iss": ISSUER, "aud": AUDIENCE, "iat": now - 60, "exp": now + 3600, "scope": "read"} | more
 
-    def made(key: str = SECRET, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        return jwt.encode(good | claims, key, "HS256", headers)
+    def made(key: str = SECRET, **claims: Any) -> str:
+        return jwt.encode(good | claims, key, "HS256", header)
 
     head, payload, signature = made().split(".")
     turned = "A" if signature[9] != "A" else "B"

@@ -33,6 +33,7 @@ _ISSUER = Cause(Outcome.INVALID, "wrong_issuer", verified=True)
 _EARLY = Cause(Outcome.INVALID, "not_yet_valid", verified=True)
 _ALGORITHM = Cause(Outcome.INVALID, "alg_not_allowed")
 _KEY = Cause(Outcome.INVALID, "unknown_kid")
+_TYPE = Cause(Outcome.INVALID, "wrong_type", verified=True)
 _CLAIM = Cause(Outcome.INVALID, "missing_claim", verified=True)
 _BROKEN = Cause(Outcome.MALFORMED, "not_jwt")
 
@@ -66,7 +67,7 @@ _CAUSES: dict[str, Cause] = {
     "itsdangerous.exc.SignatureExpired": _EXPIRED,
     "itsdangerous.exc.BadSignature": _SIGNATURE,
 }
-_CLAIMS: dict[str, Cause] = {"aud": _AUDIENCE, "iss": _ISSUER, "nbf": _EARLY, "exp": _EXPIRED}
+_CLAIMS: dict[str, Cause] = {"aud": _AUDIENCE, "iss": _ISSUER, "nbf": _EARLY, "exp": _EXPIRED, "typ": _TYPE}
 """By the claim that an exception names, where its class says only that one is wrong."""
 _OF_CLAIMS = {"joserfc.errors.InvalidClaimError": "claim", "authlib.jose.errors.InvalidClaimError": "claim_name"}
 """Such classes, and where they have its name."""
