@@ -149,7 +149,7 @@ class _Awaiting(MetaPathFinder):
         if stem is None:
             return None
         spec = find_spec(fullname)
-        if spec is None or spec.loader is None:
+        if spec is None or not hasattr(spec.loader, "exec_module"):
             self._waiting[fullname] = stem
             return None
         spec.loader = _Then(spec.loader, stem)
