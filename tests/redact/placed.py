@@ -80,6 +80,7 @@ LEAKS = [
     "PASS §",
     "a1 LOGIN bob §",
     "sent [a1 LOGIN bob §]",
+    "GET /v1/items?page=2&q=a?b\nSELECT * FROM tokens WHERE token = %s; params=('§',)",
     'a1 LOGIN "bob" "§"',
     "AUTH default §",
     "HELLO 3 AUTH default §",

@@ -108,7 +108,7 @@ _BOUND = re.compile(
 _NUMBERED = re.compile(r"\$(?P<n>[0-9]{1,3})\s=\s(?:'(?P<t>(?:[^'\n]|'')*+)'|NULL)")
 _PLACE = re.compile(
     r"(?:(?P<column>[A-Za-z_][A-Za-z0-9_]{0,60})[\"`\]\\]{0,2}\s?(?:=|<>|!=|<=?|>=?|(?i:i?like)|\sIS)\s?)?"
-    r"(?P<mark>\?|%s|\$(?P<n>[0-9]{1,3}))"
+    r"(?P<mark>(?<![A-Za-z0-9_/])\?(?![A-Za-z0-9_])|%s|\$(?P<n>[0-9]{1,3}))"
 )
 _INTO = re.compile(
     r"(?i:insert\sinto)\s{1,4}[^\s(]{1,160}\s{0,4}\((?P<columns>[^()]{1,2000})\)\s{0,40}(?i:values)\s{0,40}\((?P<marks>[^()]{1,2000})\)"
