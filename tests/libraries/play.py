@@ -31,7 +31,7 @@ def main(name: str) -> None:
         site = import_module(f"libraries.sites.{name}")
         stacks: dict[str, tuple[str, Any]] = site.stacks()
         asks: dict[str, Ask | NotThere] = site.asks()
-        assert set(asks) == set(CASES), set(CASES) ^ set(asks)
+        assert set(asks) >= set(CASES), set(CASES) - set(asks)  # a site may try more
         played = {
             stack: {case: played_once(app, gateway, ask, events) for case, ask in asks.items()}
             for stack, (gateway, app) in stacks.items()
