@@ -35,6 +35,7 @@ _ALGORITHM = Cause(Outcome.INVALID, "alg_not_allowed")
 _KEY = Cause(Outcome.INVALID, "unknown_kid")
 _TYPE = Cause(Outcome.INVALID, "wrong_type", verified=True)
 _CLAIM = Cause(Outcome.INVALID, "missing_claim", verified=True)
+_BAD_CLAIM = Cause(Outcome.INVALID, "bad_claim", verified=True)
 _BROKEN = Cause(Outcome.MALFORMED, "not_jwt")
 
 _CAUSES: dict[str, Cause] = {
@@ -46,6 +47,9 @@ _CAUSES: dict[str, Cause] = {
     "jwt.exceptions.ImmatureSignatureError": _EARLY,
     "jwt.exceptions.InvalidAlgorithmError": _ALGORITHM,
     "jwt.exceptions.MissingRequiredClaimError": _CLAIM,
+    "jwt.exceptions.InvalidSubjectError": _BAD_CLAIM,
+    "jwt.exceptions.InvalidJTIError": _BAD_CLAIM,
+    "jwt.exceptions.InvalidIssuedAtError": _BAD_CLAIM,
     "jwt.exceptions.PyJWKClientError": _KEY,
     "jwt.exceptions.DecodeError": _BROKEN,
     # https://jose.authlib.org/en/api/errors/
@@ -101,5 +105,5 @@ def _cause(error: BaseException) -> Cause | None:
             return found
         where = _OF_CLAIMS.get(name)
         if where is not None:
-            return _CLAIMS.get(str(getattr(error, where, "")))
+            return _CLAIMS.get(str(getattr(error, where, "")), _BAD_CLAIM)
     return None
