@@ -1,0 +1,47 @@
+"""Django with Authlib's resource protector, JWTs as of RFC 9068."""
+
+from __future__ import annotations
+
+import pytest
+
+from libraries.cases import CASES, Cell, NotThere
+from libraries.jwts import ISSUER
+from libraries.matrix import check, played
+
+EXPECTED: dict[str, Cell | NotThere] = {
+    "none": Cell("missing", None, 401),
+    "wrong scheme": Cell("missing", "wrong_scheme", 401),
+    "empty": Cell("malformed", "empty_token", 401),
+    "malformed": Cell("malformed", "bad_characters", 401),
+    "bad signature": Cell("invalid", "bad_signature", 401, subject=True),
+    "alg none": Cell("invalid", "alg_none", 401, subject=True),
+    "unknown key": Cell("invalid", "unknown_kid", 401, subject=True),
+    "wrong issuer": Cell("invalid", "wrong_issuer", 401, verified=True),
+    "wrong audience": Cell("invalid", "wrong_audience", 401, verified=True, subject=True),
+    "not yet valid": Cell("invalid", "not_yet_valid", 401, verified=True, subject=True),
+    "expired": Cell("expired", "past_exp", 401, verified=True, subject=True),
+    "revoked": NotThere("it asks nobody whether a JWT is withdrawn"),
+    "too little scope": Cell("insufficient_scope", None, 403, verified=True, subject=True),
+    "another's object": Cell("forbidden", None, 403, verified=True, subject=True),
+    "success": Cell("success", None, 200, verified=True, subject=True),
+    "two tokens": Cell("success", "multiple_tokens", 200, verified=True, subject=True),
+    "query token": Cell("missing", "query_token", 401, subject=True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cell(case: str) -> None:
+    check("authlib_django_jwt", EXPECTED, case, ISSUER)
+
+
+def test_the_scopes_asked_for_are_known() -> None:
+    (event,) = played("authlib_django_jwt")["sync"]["too little scope"]["events"]
+    assert (event["client_id"], event["scopes"], event["required_scopes"]) == ("the-app", "nothing", "read")
+
+
+def test_a_jwt_of_another_type_and_one_without_the_group_are_told_apart() -> None:
+    cases = played("authlib_django_jwt")["sync"]
+    (event,) = cases["wrong type"]["events"]
+    assert (event["outcome"], event["reason"], event["verified"]) == ("invalid", "wrong_type", True)
+    (event,) = cases["missing group"]["events"]
+    assert (event["outcome"], event["reason"], event["verified"]) == ("forbidden", "function_forbidden", True)
