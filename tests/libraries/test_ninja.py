@@ -1,0 +1,40 @@
+"""django-ninja, whose authenticator returns None for a token that will not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from libraries.cases import CASES, Cell, NotThere
+from libraries.jwts import ISSUER
+from libraries.matrix import check
+
+FALSY = (
+    "ninja.operation.Operation._run_authentication: what an authenticator returns is asked for being true alone, and "
+    "what it has caught is gone"
+)
+STATUS = "ninja.errors.HttpError: has a status and a text of the application's own, and no kind of permission"
+
+EXPECTED: dict[str, Cell | NotThere] = {
+    "none": Cell("missing", None, 401),
+    "wrong scheme": Cell("missing", "wrong_scheme", 401),
+    "empty": Cell("malformed", "empty_token", 401),
+    "malformed": Cell("malformed", "bad_characters", 401),
+    "bad signature": Cell("invalid", None, 401, subject=True, said=FALSY),
+    "alg none": Cell("invalid", "alg_none", 401, subject=True),
+    "unknown key": Cell("invalid", None, 401, subject=True, said=FALSY),
+    "wrong issuer": Cell("invalid", None, 401, said=FALSY),
+    "wrong audience": Cell("invalid", None, 401, subject=True, said=FALSY),
+    "not yet valid": Cell("invalid", "not_yet_valid", 401, subject=True, said=FALSY),
+    "expired": Cell("expired", "past_exp", 401, subject=True, said=FALSY),
+    "revoked": Cell("invalid", None, 401, subject=True, said=FALSY),
+    "too little scope": Cell("forbidden", None, 403, verified=True, subject=True, said=STATUS),
+    "another's object": Cell("forbidden", None, 403, verified=True, subject=True, said=STATUS),
+    "success": Cell("success", None, 200, verified=True, subject=True),
+    "two tokens": Cell("success", "multiple_tokens", 200, verified=True, subject=True),
+    "query token": Cell("missing", "query_token", 401, subject=True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cell(case: str) -> None:
+    check("ninja", EXPECTED, case, ISSUER)
