@@ -273,6 +273,14 @@ def test_a_challenge_is_read(header: str | None, error: str | None, description:
         assert challenge.description == description
 
 
+def test_a_description_that_names_every_reason_there_is_names_none() -> None:
+    said = "The access token provided is expired, revoked, malformed, or invalid for other reasons."
+    header = f'Bearer error="invalid_token", error_description="{said}"'  # RFC 6750 §3.1
+    assert classify(show(opaque()), 401, header, None, NOW)[:2] == (Outcome.INVALID, None)
+    assert classify(show(jwt({"exp": NOW - 1})), 401, header, None, NOW)[:2] == (Outcome.EXPIRED, "past_exp")
+    assert classify(show(jwt({"exp": NOW + 9})), 401, header, None, NOW)[:2] == (Outcome.INVALID, None)
+
+
 HOSTILE = [
     "a" * 5000,
     "a=" * 2500,

@@ -254,11 +254,14 @@ def _refused(shown: Presented, status: int, challenge: Challenge, now: float) ->
         return Verdict(Outcome.MISSING, shown.reason, False)
     if state in (State.BROKEN, State.SUSPECT):
         return Verdict(Outcome.MALFORMED, shown.reason, False)
-    if "revoked" in challenge.description:
+    description = challenge.description
+    if "revoked" in description and "expired" in description:  # RFC 6750 §3.1 word for word, as many answer: either
+        description = ""
+    if "revoked" in description:
         return Verdict(Outcome.REVOKED, None, False)
     if shown.alg_none:
         return Verdict(Outcome.INVALID, "alg_none", False)
-    if "expired" in challenge.description or (shown.expires_at is not None and shown.expires_at <= now):
+    if "expired" in description or (shown.expires_at is not None and shown.expires_at <= now):
         return Verdict(Outcome.EXPIRED, "past_exp", False)
     if status == 403 and challenge.error != "invalid_token":
         return Verdict(Outcome.FORBIDDEN, None, False)
