@@ -9,13 +9,24 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from contextvars import ContextVar
+from os import urandom
 from typing import Any
 
 from msgspec import Struct
 
 from bearerwatch.event import Outcome
 
-__all__ = ["Decision", "RequestContext", "current", "decide", "live", "note", "parse_traceparent", "valid_request_id"]
+__all__ = [
+    "Decision",
+    "RequestContext",
+    "current",
+    "decide",
+    "live",
+    "note",
+    "onward",
+    "parse_traceparent",
+    "valid_request_id",
+]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
@@ -72,8 +83,12 @@ class RequestContext(Struct, gc=False):
     token_id: str | None = None
     decision: Decision | None = None
     noted: Decision | None = None
+    span_id: str | None = None
+    """Of this request in its trace; drawn when it first asks another service for something."""
     credential: str | None = None
     """What was presented, until the event is out: for those who check once more why it was refused."""
+    checked: Any = None
+    """What became of it when it was last checked, where only the one who checks it hears that."""
 
     def __repr__(self) -> str:
         """Without the credential, for whoever logs it."""
@@ -156,6 +171,22 @@ def note(
         noted.scopes = _text(scopes, _MAX_SCOPES)
     if required_scopes is not None:
         noted.required_scopes = _text(required_scopes, _MAX_SCOPES)
+
+
+def onward() -> dict[str, str]:
+    """The headers that tell another service which request it is asked for: ``X-Request-ID`` and ``traceparent``.
+
+    None outside of a request. The other service takes them as its own if it trusts this one as a proxy.
+    https://www.w3.org/TR/trace-context/
+    """
+    context = current.get()
+    if context is None:
+        return {}
+    if context.trace_id is None:
+        context.trace_id = urandom(16).hex()
+    if context.span_id is None:
+        context.span_id = urandom(8).hex()
+    return {"X-Request-ID": context.request_id, "traceparent": f"00-{context.trace_id}-{context.span_id}-01"}
 
 
 def valid_request_id(value: str | None) -> str | None:

@@ -366,6 +366,11 @@ class Exchange:
         return self._known.token_id is not None
 
     @property
+    def shown(self) -> Presented:
+        """What was presented, as far as it tells by itself."""
+        return self._known.shown
+
+    @property
     def holds(self) -> bool:
         """Whether a token is live because of this request."""
         return self._token is not None or self._others is not None
@@ -563,7 +568,7 @@ class Exchange:
             None,
             context.request_id,
             context.trace_id,
-            None,  # span_id
+            context.span_id,
             context.parent_request_id,
         )
 

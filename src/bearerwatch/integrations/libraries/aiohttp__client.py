@@ -1,0 +1,42 @@
+"""aiohttp's client: what is asked of other services says for which request.
+
+Tracing is what it has for that, by session: each is given one more ``TraceConfig`` as it is made.
+https://docs.aiohttp.org/en/stable/tracing_reference.html
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from aiohttp import TraceConfig
+from aiohttp.client import ClientSession
+
+from bearerwatch.context import onward
+
+__all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
+
+DISTRIBUTION, TESTED = "aiohttp", ("3.9", "3.14")
+PATCHES = ("aiohttp.client.ClientSession.__init__",)
+
+
+def install() -> None:
+    """Give each session our ``TraceConfig``."""
+    theirs = ClientSession.__init__
+
+    @wraps(theirs)
+    def __init__(self: Any, *args: Any, trace_configs: Any = None, **more: Any) -> None:  # noqa: N807
+        theirs(self, *args, trace_configs=[*(trace_configs or ()), _config()], **more)
+
+    ClientSession.__init__ = __init__  # type: ignore[method-assign]
+
+
+def _config() -> TraceConfig:
+    config: TraceConfig = TraceConfig()
+    config.on_request_start.append(_started)
+    return config
+
+
+async def _started(_session: Any, _context: Any, params: Any) -> None:
+    for name, value in onward().items():
+        params.headers.setdefault(name, value)
