@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from aiohttp import TraceConfig
 from aiohttp.client import ClientSession
+from aiohttp.tracing import TraceConfig
 
 from bearerwatch.context import onward
 
