@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bearerwatch.context import note
 from bearerwatch.event import Outcome
 
-__all__ = ["Cause", "causes", "note_cause"]
+__all__ = ["Cause", "cause_of", "causes", "note_cause"]
 
 _MOST = 8
 
@@ -78,26 +78,27 @@ _OF_CLAIMS = {"joserfc.errors.InvalidClaimError": "claim", "authlib.jose.errors.
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """*error* and what it was raised from, as a traceback shows them; a few at most."""
+    """*error* and what it was raised from, even ``from None``, which hides it from tracebacks alone; a few at most."""
     at: BaseException | None = error
     for _ in range(_MOST):
         if at is None:
             return
         yield at
-        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+        at = at.__cause__ or at.__context__
 
 
 def note_cause(error: BaseException) -> bool:
     """Note what *error*, or what it was raised from, says of the token; whether it says anything."""
     for one in causes(error):
-        found = _cause(one)
+        found = cause_of(one)
         if found is not None:
             note(found.outcome, reason=found.reason, verified=found.verified)
             return True
     return False
 
 
-def _cause(error: BaseException) -> Cause | None:
+def cause_of(error: BaseException) -> Cause | None:
+    """What *error* says by itself, if anything."""
     for kind in type(error).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
         found = _CAUSES.get(name)
