@@ -1,0 +1,69 @@
+"""PyJWT: what it found of the token presented, for applications that catch its exceptions and say no more than "no".
+
+It has no hook for that. ``PyJWT.decode_complete``, which ``jwt.decode`` calls, is wrapped.
+https://pyjwt.readthedocs.io/en/stable/api.html
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from jwt.api_jwt import PyJWT
+from jwt.exceptions import InvalidTokenError, PyJWTError
+
+from bearerwatch import _guard
+from bearerwatch.event import Outcome
+from bearerwatch.integrations._causes import cause_of
+from bearerwatch.integrations._checked import Checked, keep, note_answer, of_request, scopes_in
+
+__all__ = ["DISTRIBUTION", "ORDER", "PATCHES", "TESTED", "asgi_answered", "install"]
+
+DISTRIBUTION, TESTED = "PyJWT", ("2.15", "2.15")
+PATCHES = ("jwt.api_jwt.PyJWT.decode_complete",)
+ORDER = 2
+
+_OPTIONS = 2
+"""The place of ``options`` among the arguments after the token."""
+
+
+def install() -> None:
+    """Wrap ``PyJWT.decode_complete``."""
+    theirs = PyJWT.decode_complete
+
+    @wraps(theirs)
+    def decode_complete(self: Any, jwt: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            found = theirs(self, jwt, *args, **kwargs)
+        except PyJWTError as error:
+            _hear(jwt, args, kwargs, error=error)
+            raise
+        _hear(jwt, args, kwargs, claims=found["payload"])
+        return found
+
+    PyJWT.decode_complete = decode_complete  # type: ignore[method-assign]
+
+
+def _hear(jwt: Any, args: Any, kwargs: Any, *, error: PyJWTError | None = None, claims: Any = None) -> None:
+    try:
+        context = of_request(jwt)
+        if context is None:
+            return
+        options = args[_OPTIONS] if len(args) > _OPTIONS else kwargs.get("options")
+        if options and not options.get("verify_signature", True):
+            return  # read, and not checked
+        if error is None:
+            keep(context, Checked(Outcome.SUCCESS, None, True, scopes_in(claims)))
+            return
+        cause = cause_of(error)
+        if cause is not None:
+            keep(context, Checked(*cause))
+        elif isinstance(error, InvalidTokenError):
+            keep(context, Checked(Outcome.INVALID))
+    except Exception as ours:  # noqa: BLE001 - host boundary: nobody's check fails because of us
+        _guard.swallowed("hearing PyJWT", ours)
+
+
+def asgi_answered(_scope: Any) -> None:
+    """Whether the token is authentic, and why it was refused if nobody else has said."""
+    note_answer()

@@ -1,0 +1,34 @@
+"""fastapi-users with its JWT strategy."""
+
+from __future__ import annotations
+
+import pytest
+
+from libraries.cases import CASES, Cell, NotThere
+from libraries.jwts import ISSUER
+from libraries.matrix import check
+
+EXPECTED: dict[str, Cell | NotThere] = {
+    "none": Cell("missing", None, 401),
+    "wrong scheme": Cell("missing", "wrong_scheme", 401),
+    "empty": Cell("malformed", "empty_token", 401),
+    "malformed": Cell("malformed", "bad_characters", 401),
+    "bad signature": Cell("invalid", "bad_signature", 401, subject=True),
+    "alg none": Cell("invalid", "alg_none", 401, subject=True),
+    "unknown key": Cell("invalid", "bad_signature", 401, subject=True),
+    "wrong issuer": NotThere("its strategy asks for no issuer"),
+    "wrong audience": Cell("invalid", "wrong_audience", 401, verified=True, subject=True),
+    "not yet valid": Cell("invalid", "not_yet_valid", 401, verified=True, subject=True),
+    "expired": Cell("expired", "past_exp", 401, verified=True, subject=True),
+    "revoked": NotThere("its JWTs cannot be withdrawn"),
+    "too little scope": Cell("forbidden", "function_forbidden", 403, verified=True, subject=True),
+    "another's object": Cell("forbidden", None, 403, verified=True, subject=True),
+    "success": Cell("success", None, 200, verified=True, subject=True),
+    "two tokens": Cell("success", "multiple_tokens", 200, verified=True, subject=True),
+    "query token": Cell("missing", "query_token", 401, subject=True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cell(case: str) -> None:
+    check("fastapi_users", EXPECTED, case, ISSUER)
