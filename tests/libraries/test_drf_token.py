@@ -49,12 +49,19 @@ def test_cell(case: str) -> None:
         ("with a space", 401, "malformed", "bad_characters", False, None),
         ("another's function", 403, "forbidden", "function_forbidden", True, "41"),
         ("a closed account", 401, "invalid", "inactive_subject", True, "43"),
-        ("a project's own end", 401, "expired", "past_exp", False, None),
+        ("/unasked", 403, "forbidden", None, False, None),
+        ("/over", 401, "expired", "past_exp", False, None),
+        ("/revoked", 401, "revoked", None, False, None),
+        ("/nobodys", 401, "invalid", "unknown_subject", False, None),
+        ("/past", 403, "expired", "past_exp", True, None),
+        ("/step-up", 403, "forbidden", "function_forbidden", True, "41"),
+        ("/anew", 401, "invalid", None, False, None),
     ],
 )
 def test_what_the_matrix_has_no_row_for(
     case: str, status: int, outcome: str, reason: str, verified: bool, holder: str | None
 ) -> None:
+    """Paths are views with authenticators and permissions of a project's own."""
     subject = None if holder is None else KeyRing([KEY.encode()]).pseudonym("sub", f"\0{holder}")
     for stack, cases in played("drf_token").items():
         (event,) = cases[case]["events"]

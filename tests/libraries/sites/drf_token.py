@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import django
+import jwt
 from django.conf import settings
 
 from fakes import opaque
@@ -37,7 +39,7 @@ from django.core.management import call_command  # noqa: E402
 from django.urls import path  # noqa: E402
 from rest_framework.authentication import TokenAuthentication  # noqa: E402
 from rest_framework.authtoken.models import Token  # noqa: E402
-from rest_framework.exceptions import AuthenticationFailed  # noqa: E402
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied  # noqa: E402
 from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
@@ -60,23 +62,74 @@ class Everybodys(Orders):
     permission_classes = [IsAdminUser]
 
 
-class ForADay(TokenAuthentication):
-    """Tokens that end, as projects make them."""
+class Unasked(Orders):
+    """What never looks at the token."""
 
-    def authenticate_credentials(self, key: str) -> Any:
-        super().authenticate_credentials(key)
-        raise AuthenticationFailed("Token has expired")
+    permission_classes = []
+
+    def perform_authentication(self, request: Any) -> None:
+        pass
+
+    def get(self, request: Any, owner: int = 41) -> Response:
+        raise PermissionDenied
 
 
-class Todays(Orders):
-    authentication_classes = [ForADay]
+def refusing(why: Callable[[], None]) -> Any:
+    """A view with an authenticator of the project's own, which looks for more than REST framework's."""
+
+    class More(TokenAuthentication):
+        def authenticate_credentials(self, key: str) -> Any:
+            super().authenticate_credentials(key)
+            why()
+
+    return Orders.as_view(authentication_classes=[More])
+
+
+def permitting(why: Callable[[], None]) -> Any:
+    """A view with a permission of the project's own."""
+
+    class More(BasePermission):
+        def has_permission(self, request: Any, view: Any) -> bool:
+            why()
+            return True
+
+    return Orders.as_view(permission_classes=[More])
+
+
+def over() -> None:
+    raise AuthenticationFailed("Token has expired")
+
+
+def revoked() -> None:
+    raise AuthenticationFailed("Token was revoked")
+
+
+def nobodys() -> None:
+    try:
+        User.objects.get(pk=7)
+    except User.DoesNotExist as missing:
+        raise AuthenticationFailed("No such user") from missing
+
+
+def past() -> None:
+    raise PermissionDenied from jwt.ExpiredSignatureError()
+
+
+def anew() -> None:
+    raise NotAuthenticated("Log in anew")
 
 
 urlpatterns = [
     path("orders", Orders.as_view()),
     path("orders/of/<int:owner>", Orders.as_view()),
     path("orders/all", Everybodys.as_view()),
-    path("orders/today", Todays.as_view()),
+    path("unasked", Unasked.as_view()),
+    path("over", refusing(over)),
+    path("revoked", refusing(revoked)),
+    path("nobodys", refusing(nobodys)),
+    path("past", refusing(past)),
+    path("step-up", permitting(past)),
+    path("anew", permitting(anew)),
 ]
 
 NOT_SIGNED = NotThere("its tokens are opaque: nothing is signed")
@@ -124,5 +177,4 @@ def asks() -> dict[str, Ask | NotThere]:
         "with a space": sent(f"{good[:20]} {good[20:]}"),
         "another's function": sent(good, "/orders/all"),
         "a closed account": sent(locked.key),
-        "a project's own end": sent(good, "/orders/today"),
-    }
+    } | {path: sent(good, path) for path in ("/unasked", "/over", "/revoked", "/nobodys", "/past", "/step-up", "/anew")}

@@ -119,5 +119,6 @@ def asks() -> dict[str, Ask | NotThere]:
         "two tokens": Ask.bearer(good)._replace(query=f"access_token={opaque()}"),
         "query token": Ask(query=f"access_token={good}"),
         "expired, and presented again": Ask.bearer(over),
+        "another end": Ask.bearer(locked[:-4] + opaque(4, "ghij")),
         "a closed account": Ask.bearer(locked),
     }

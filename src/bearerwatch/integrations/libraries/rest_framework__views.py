@@ -56,16 +56,16 @@ def install() -> None:
 
 def rest_framework_refused(request: Any, error: Exception) -> None:
     """What REST framework's own exceptions say, and those that they were raised from."""
-    verified = getattr(request, "__dict__", {}).get("_auth") is not None  # the property would authenticate, by a query
+    let_in = getattr(request, "__dict__", {}).get("_auth") is not None  # the property would authenticate, by a query
     if isinstance(error, exceptions.PermissionDenied | DjangoPermissionDenied):
-        if verified or not note_cause(error):
-            note(Outcome.FORBIDDEN, reason=_step(error), verified=verified)
+        if let_in or not note_cause(error):
+            note(Outcome.FORBIDDEN, reason=_step(error))
         return
     context = current.get()
     if note_cause(error) or context is None or context.token_id is None:
         return
     if isinstance(error, exceptions.NotAuthenticated):
-        if not verified:  # it came by a way that no authenticator reads
+        if not let_in:  # it came by a way that no authenticator reads
             note(Outcome.MISSING, reason="wrong_scheme")
     elif isinstance(error, exceptions.AuthenticationFailed):
         _failed(error)
