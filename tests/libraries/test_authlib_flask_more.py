@@ -10,7 +10,7 @@ import jwt
 import pytest
 from authlib.integrations.flask_oauth2 import ResourceProtector
 from authlib.oauth2.rfc6749 import TokenValidator
-from authlib.oauth2.rfc6750 import BearerTokenValidator, InvalidTokenError
+from authlib.oauth2.rfc6750 import BearerTokenValidator, InsufficientScopeError, InvalidTokenError
 from authlib.oauth2.rfc7662 import IntrospectTokenValidator
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from flask import Flask, abort
@@ -177,6 +177,15 @@ def test_a_validator_that_says_nothing(ask: Ask) -> None:
     assert told(ask(Own({"sub": "41"}))) == ("invalid", None, False, 401)
     assert told(ask(Own(None))) == ("invalid", "unknown_token", False, 401)
     assert told(ask(Own(None), header=signed(exp=1))) == ("expired", "past_exp", False, 401)  # read off it
+
+
+def test_a_validator_that_never_came_to_a_token(ask: Ask) -> None:
+    class Early(Bearer):
+        def authenticate_token(self, _token: str) -> object:
+            raise self.found  # type: ignore[misc]
+
+    assert told(ask(Early(InvalidTokenError()))) == ("invalid", None, False, 401)
+    assert told(ask(Early(InsufficientScopeError()), "read")) == ("insufficient_scope", None, False, 403)
 
 
 def test_a_scheme_that_no_validator_is_registered_for(ask: Ask) -> None:

@@ -127,6 +127,18 @@ def test_what_nobody_asked_for_is_not_verified(get: Get) -> None:
     assert told(get("/orders", scheme="bearer")) == ("missing", "wrong_scheme", False, 401)
 
 
+def test_what_it_calls_malformed(app: Flask, get: Get, events: list[AuthEvent]) -> None:
+    app.config.update(JWT_TOKEN_LOCATION=["query_string"], JWT_QUERY_STRING_NAME="access_token")
+    app.config["JWT_QUERY_STRING_VALUE_PREFIX"] = "Bearer "
+    token = jwt.encode({"who": "41"}, SECRET, "HS256", {"crit": ["never-heard-of"], "never-heard-of": 1})
+    serve_wsgi(app, Request("/orders", query=f"access_token={token}"), events)
+    assert told(events.pop()) == ("malformed", "query_token", False, 422)
+    serve_wsgi(app, Request("/orders", query=f"access_token=Bearer%20{token}"), events)
+    assert told(events.pop()) == ("invalid", "query_token", False, 422)
+    app.config.update(JWT_TOKEN_LOCATION=["headers"], JWT_HEADER_TYPE="")
+    assert told(get("/orders")) == ("malformed", None, False, 422)
+
+
 def test_two_tokens_in_one_header_are_none_for_it(app: Flask, events: list[AuthEvent]) -> None:
     token = jwt.encode({"who": "41"}, SECRET, "HS256")
     header = ("Authorization", f"Bearer {token}, Bearer {token}")
