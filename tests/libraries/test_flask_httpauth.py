@@ -17,7 +17,7 @@ from libraries.cases import CASES, Cell, NotThere
 from libraries.jwts import ISSUER
 from libraries.matrix import check
 
-NONE = "flask_httpauth.HTTPAuth.login_required: is told None or False by verify_token, whatever was wrong"
+NONE = "flask_httpauth.HTTPAuth.login_required: None of verify_token is 401, whatever the application has against the token"
 ABORT = "flask.abort: has a status alone, and no kind of permission"
 
 EXPECTED: dict[str, Cell | NotThere] = {
@@ -25,13 +25,13 @@ EXPECTED: dict[str, Cell | NotThere] = {
     "wrong scheme": Cell("missing", "wrong_scheme", 401),
     "empty": Cell("malformed", "empty_token", 401),
     "malformed": Cell("malformed", "bad_characters", 401),
-    "bad signature": Cell("invalid", None, 401, subject=True, said=NONE),
+    "bad signature": Cell("invalid", "bad_signature", 401, subject=True),
     "alg none": Cell("invalid", "alg_none", 401, subject=True),
-    "unknown key": Cell("invalid", None, 401, subject=True, said=NONE),
-    "wrong issuer": Cell("invalid", None, 401, said=NONE),
-    "wrong audience": Cell("invalid", None, 401, subject=True, said=NONE),
-    "not yet valid": Cell("invalid", "not_yet_valid", 401, subject=True, said=NONE),
-    "expired": Cell("expired", "past_exp", 401, subject=True, said=NONE),
+    "unknown key": Cell("invalid", "bad_signature", 401, subject=True),
+    "wrong issuer": Cell("invalid", "wrong_issuer", 401, verified=True),
+    "wrong audience": Cell("invalid", "wrong_audience", 401, verified=True, subject=True),
+    "not yet valid": Cell("invalid", "not_yet_valid", 401, verified=True, subject=True),
+    "expired": Cell("expired", "past_exp", 401, verified=True, subject=True),
     "revoked": Cell("invalid", None, 401, subject=True, said=NONE),
     "too little scope": Cell("forbidden", "function_forbidden", 403, verified=True, subject=True),
     "another's object": Cell("forbidden", None, 403, verified=True, subject=True, said=ABORT),

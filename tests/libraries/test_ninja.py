@@ -8,10 +8,7 @@ from libraries.cases import CASES, Cell, NotThere
 from libraries.jwts import ISSUER
 from libraries.matrix import check
 
-FALSY = (
-    "ninja.operation.Operation._run_authentication: what an authenticator returns is asked for being true alone, and "
-    "what it has caught is gone"
-)
+FALSY = "ninja.operation.Operation._run_authentication: None is refused, whatever the application has against the token"
 STATUS = "ninja.errors.HttpError: has a status and a text of the application's own, and no kind of permission"
 
 EXPECTED: dict[str, Cell | NotThere] = {
@@ -19,13 +16,13 @@ EXPECTED: dict[str, Cell | NotThere] = {
     "wrong scheme": Cell("missing", "wrong_scheme", 401),
     "empty": Cell("malformed", "empty_token", 401),
     "malformed": Cell("malformed", "bad_characters", 401),
-    "bad signature": Cell("invalid", None, 401, subject=True, said=FALSY),
+    "bad signature": Cell("invalid", "bad_signature", 401, subject=True),
     "alg none": Cell("invalid", "alg_none", 401, subject=True),
-    "unknown key": Cell("invalid", None, 401, subject=True, said=FALSY),
-    "wrong issuer": Cell("invalid", None, 401, said=FALSY),
-    "wrong audience": Cell("invalid", None, 401, subject=True, said=FALSY),
-    "not yet valid": Cell("invalid", "not_yet_valid", 401, subject=True, said=FALSY),
-    "expired": Cell("expired", "past_exp", 401, subject=True, said=FALSY),
+    "unknown key": Cell("invalid", "bad_signature", 401, subject=True),
+    "wrong issuer": Cell("invalid", "wrong_issuer", 401, verified=True),
+    "wrong audience": Cell("invalid", "wrong_audience", 401, verified=True, subject=True),
+    "not yet valid": Cell("invalid", "not_yet_valid", 401, verified=True, subject=True),
+    "expired": Cell("expired", "past_exp", 401, verified=True, subject=True),
     "revoked": Cell("invalid", None, 401, subject=True, said=FALSY),
     "too little scope": Cell("forbidden", None, 403, verified=True, subject=True, said=STATUS),
     "another's object": Cell("forbidden", None, 403, verified=True, subject=True, said=STATUS),

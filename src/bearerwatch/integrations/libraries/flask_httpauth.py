@@ -2,8 +2,8 @@
 
 ``HTTPTokenAuth`` leaves the check to the application's ``verify_token``, whose ``None`` says not why. It calls an
 application's error handler, and there is no other hook; handlers are registered before anybody listens. So what it asks
-at every request is wrapped: ``authenticate`` for whether there was a token where it looks, ``authorize`` for who it is
-and whether the role will do. https://flask-httpauth.readthedocs.io/
+at every request is wrapped: ``authenticate`` for whether there was a token where it looks and whether it would do,
+``authorize`` for who it is and whether the role will do. https://flask-httpauth.readthedocs.io/
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from flask_httpauth import HTTPTokenAuth  # type: ignore[import-untyped]
 from bearerwatch import _guard
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
+from bearerwatch.integrations._checked import note_answer
 from bearerwatch.integrations.libraries._holder import note_holder
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "flask_answered", "install"]
@@ -34,9 +35,12 @@ def install() -> None:
 
     @wraps(authenticate_)
     def authenticate(self: Any, auth: Any, stored_password: Any) -> Any:
+        user = authenticate_(self, auth, stored_password)
         if auth is None:
             _keep(Outcome.MISSING, "wrong_scheme")
-        return authenticate_(self, auth, stored_password)
+        elif user is None or user is False:
+            _keep(Outcome.INVALID)
+        return user
 
     @wraps(authorize_)
     def authorize(self: Any, role: Any, user: Any, auth: Any) -> Any:
@@ -52,7 +56,7 @@ def install() -> None:
     HTTPTokenAuth.authorize = authorize
 
 
-def _keep(outcome: Outcome, reason: str) -> None:
+def _keep(outcome: Outcome, reason: str | None = None) -> None:
     context = current.get()
     if context is not None and context.token_id is not None:
         setattr(g, _REFUSED, (outcome, reason))
@@ -70,6 +74,10 @@ def _verified(user: Any, auth: Any) -> None:
 def flask_answered() -> None:
     """Why the view was not called, if it was not."""
     refused = g.pop(_REFUSED, None) if has_app_context() else None
-    if refused is not None and "flask_httpauth_user" not in g:
-        outcome, reason = refused
+    if refused is None or "flask_httpauth_user" in g:
+        return
+    outcome, reason = refused
+    if outcome is Outcome.INVALID:
+        note_answer()  # what was heard of the check that verify_token made
+    else:
         note(outcome, reason=reason, verified=outcome is Outcome.FORBIDDEN)

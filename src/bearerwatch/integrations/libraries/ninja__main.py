@@ -1,8 +1,8 @@
 """django-ninja: why an operation was refused, and for whom it was served.
 
 Operations answer their own exceptions, so that Django hears of none: ``NinjaAPI.on_exception``, which all of them
-pass, is wrapped. An authenticator may raise, and what it raised from tells; most return ``None`` instead, which is all
-that is known then. https://django-ninja.dev/guides/authentication/
+pass, is wrapped. An authenticator may raise, and what it raised from tells; most return ``None`` instead, and then it
+tells only what was heard of the check itself. https://django-ninja.dev/guides/authentication/
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ninja.security import APIKeyCookie, HttpBasicAuth, HttpBearer
 
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
+from bearerwatch.integrations._checked import note_answer
 from bearerwatch.integrations.libraries import tell
 from bearerwatch.integrations.libraries._holder import note_holder
 
@@ -45,7 +46,7 @@ def install() -> None:
 
 
 def django_raised(error: BaseException) -> None:
-    """That a token was presented which none of the operation's authenticators has looked at."""
+    """Whether an operation's authenticators have looked at the token at all, where none of them took it."""
     context = current.get()
     if context is None or context.token_id is None or type(error) is not AuthenticationError:
         return
@@ -57,6 +58,8 @@ def django_raised(error: BaseException) -> None:
             request, operation = frame.f_locals["request"], frame.f_locals["self"]
             if all(_overlooks(authenticator, request) for authenticator in operation.auth_callbacks):
                 note(Outcome.MISSING, reason="wrong_scheme")
+            else:
+                note_answer()  # what was heard of the check that an authenticator made
             return
         frame = frame.f_back
 
