@@ -71,7 +71,7 @@ class Introspected(IntrospectTokenValidator):  # type: ignore[misc]
 
 class Jwt(JWTBearerTokenValidator):  # type: ignore[misc]
     def get_jwks(self) -> KeySet:
-        return KeySet([OctKey.import_key(SECRET)])
+        return KeySet([OctKey.import_key(SECRET, {"kid": "1"}), OctKey.import_key(SECRET[::-1], {"kid": "2"})])
 
 
 class Own(TokenValidator):  # type: ignore[misc]
@@ -120,10 +120,10 @@ def ask(events: list[AuthEvent]) -> Ask:
     return asked
 
 
-def signed(**claims: Any) -> str:
+def signed(kid: str = "1", **claims: Any) -> str:
     now = int(time.time())
     good = {"sub": "41", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 60, "client_id": "shop", "jti": "7"}
-    return f"Bearer {jwt.encode(good | claims, SECRET, 'HS256', {'typ': 'at+jwt'})}"
+    return f"Bearer {jwt.encode(good | claims, SECRET, 'HS256', {'typ': 'at+jwt', 'kid': kid})}"
 
 
 def told(event: AuthEvent) -> tuple[str | None, str | None, bool, int | None]:
@@ -160,7 +160,9 @@ def test_a_jwt_whose_holder_lacks_a_group_or_a_role(ask: Ask) -> None:
 def test_a_jwt_of_the_wrong_kind(ask: Ask) -> None:
     validator = Jwt(issuer=ISSUER, resource_server=AUDIENCE)
     assert told(ask(validator, header=signed(auth_time="x"))) == ("invalid", "bad_claim", True, 401)
-    plain = jwt.encode({"sub": "41", "iss": ISSUER, "aud": AUDIENCE}, SECRET, "HS256")
+    assert told(ask(validator, header=signed(kid="3"))) == ("invalid", "unknown_kid", False, 401)
+    assert told(ask(validator, header=signed(kid="2"))) == ("invalid", "bad_signature", False, 401)
+    plain = jwt.encode({"sub": "41", "iss": ISSUER, "aud": AUDIENCE}, SECRET, "HS256", {"kid": "1"})
     assert told(ask(validator, header=f"Bearer {plain}")) == ("invalid", "wrong_type", True, 401)
 
 
