@@ -41,3 +41,22 @@ def test_the_client_and_the_scopes_are_known() -> None:
     assert (event["client_id"], event["scopes"], event["required_scopes"]) == ("the-app", "read orders", None)
     (event,) = cases["too little scope"]["events"]
     assert (event["client_id"], event["scopes"], event["required_scopes"]) == ("the-app", "read", "orders read")
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "reason", "required"),
+    [
+        ("staff-or-scope", "insufficient_scope", None, "write"),
+        ("staff-and-scope", "forbidden", "function_forbidden", None),  # it is not the scope that was asked for
+        ("session-or-scope", "insufficient_scope", None, "write"),
+        ("described", "insufficient_scope", None, None),  # there are several ways to be let in
+    ],
+)
+def test_the_permission_that_refused_is_told(name: str, outcome: str, reason: str | None, required: str | None) -> None:
+    (event,) = played("oauth_toolkit")["sync"][name]["events"]
+    assert (event["outcome"], event["reason"], event["required_scopes"]) == (outcome, reason, required)
+
+
+def test_a_credential_of_two_words_is_malformed() -> None:
+    (event,) = played("oauth_toolkit")["sync"]["two words"]["events"]
+    assert (event["outcome"], event["reason"]) == ("malformed", "bad_characters")

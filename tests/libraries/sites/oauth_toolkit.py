@@ -37,9 +37,14 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.utils import timezone  # noqa: E402
-from oauth2_provider.contrib.rest_framework import TokenHasReadWriteScope  # noqa: E402
+from oauth2_provider.contrib.rest_framework import (  # noqa: E402
+    IsAuthenticatedOrTokenHasScope,
+    TokenHasReadWriteScope,
+    TokenHasScope,
+    TokenMatchesOASRequirements,
+)
 from oauth2_provider.models import AccessToken, Application  # noqa: E402
-from rest_framework.permissions import BasePermission, IsAuthenticated  # noqa: E402
+from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
 
@@ -58,7 +63,23 @@ class Orders(APIView):
         return Response({"orders": []})
 
 
-urlpatterns = [path("orders", Orders.as_view()), path("orders/of/<int:owner>", Orders.as_view())]
+class Writing(APIView):
+    required_scopes = ["write"]
+    required_alternate_scopes = {"GET": [["write"], ["read", "everything"]]}
+
+    def get(self, request: Any) -> Response:
+        return Response({})
+
+
+urlpatterns = [
+    path("orders", Orders.as_view()),
+    path("orders/of/<int:owner>", Orders.as_view()),
+    path("staff-or-scope", Writing.as_view(permission_classes=[IsAdminUser | TokenHasScope])),
+    path("staff-and-scope", Writing.as_view(permission_classes=[IsAdminUser, TokenHasScope])),
+    path("session-or-scope", Writing.as_view(permission_classes=[IsAuthenticatedOrTokenHasScope])),
+    path("described", Writing.as_view(permission_classes=[TokenMatchesOASRequirements])),
+]
+OTHERS = ("staff-or-scope", "staff-and-scope", "session-or-scope", "described")
 
 
 def stacks() -> dict[str, tuple[str, Any]]:
@@ -108,4 +129,5 @@ def asks() -> dict[str, Ask | NotThere]:
         "success": Ask.bearer(good),
         "two tokens": Ask.bearer(good)._replace(query=f"access_token={opaque(30)}"),
         "query token": Ask(query=f"access_token={good}"),
-    }
+        "two words": Ask.bearer(f"{good} {good}"),
+    } | {name: Ask.bearer(good, f"/{name}") for name in OTHERS}

@@ -35,7 +35,7 @@ def rest_framework_refused(request: Any, error: Exception) -> None:
         if said is not None:
             note_error(said, request.META.get("HTTP_AUTHORIZATION", ""))
     elif isinstance(error, PermissionDenied):
-        token: Any = getattr(request, "auth", None)
+        token: Any = getattr(request, "__dict__", {}).get("_auth")  # the property would authenticate, by a query
         if hasattr(token, "allow_scopes"):
             permission, view = _refusing(error)
             wanted = _wanted(permission, request, view)

@@ -37,19 +37,25 @@ def install() -> None:
 
     @wraps(theirs)
     def verify_request(self: Any, request: Any, scopes: Any) -> Any:
-        valid, verified = answer = theirs(self, request, scopes)
+        answer = theirs(self, request, scopes)
         if isinstance(request, HttpRequest) and current.get() is not None:
             try:
-                if valid:
-                    note_token(verified.access_token)
-                else:
-                    error = getattr(verified, "oauth2_error", None) or {}
-                    note_error(error, request.META.get("HTTP_AUTHORIZATION", ""), scopes)
+                _answered(request, scopes, *answer)
             except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
                 _guard.swallowed("hearing django-oauth-toolkit", error)
         return answer
 
     OAuthLibCore.verify_request = verify_request
+
+
+def _answered(request: HttpRequest, scopes: Any, valid: bool, verified: Any) -> None:
+    if valid:
+        context = current.get()
+        if context is not None and context.noted is not None:
+            context.noted.outcome = None  # it was asked for other scopes before
+        note_token(getattr(verified, "access_token", None))
+    else:
+        note_error(getattr(verified, "oauth2_error", None) or {}, request.META.get("HTTP_AUTHORIZATION", ""), scopes)
 
 
 def note_error(error: Mapping[str, Any], authorization: str, scopes: Iterable[str] | None = None) -> None:
@@ -99,7 +105,7 @@ def note_token(token: Any) -> None:
     if not hasattr(token, "allow_scopes"):
         return
     held = token.__dict__
-    application = held["_state"].fields_cache.get("application")
+    application = getattr(held.get("_state"), "fields_cache", {}).get("application")
     note(
         verified=True,
         subject=held.get("user_id"),
