@@ -151,11 +151,12 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
 def _vouch(request: Any) -> None:
     """A library that sets ``request.auth`` (Django REST framework's do) has verified the token.
 
-    The user Django's own middleware puts there is not asked: that one is of the session, and asking costs a query,
-    which async code may not make.
+    The user Django's own middleware puts there is not asked: that one is of the session, which vouches for no token,
+    and asking costs a query, which async code may not make.
     """
     held = request.__dict__
-    if held.get("auth") is not None:
+    auth = held.get("auth")
+    if auth is not None and not isinstance(auth, LazyObject):
         user = held.get("user")
         key = None if isinstance(user, LazyObject) else getattr(user, "pk", None)
         note(verified=True, subject=key)
