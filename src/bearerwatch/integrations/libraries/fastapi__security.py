@@ -50,7 +50,7 @@ def asgi_raised(scope: Any, error: Exception) -> None:
         read = None if context.credential is None else _jws.parse(context.credential)
         had = None if read is None else scopes_in(read.claims)
     documented = error.detail == _DOCUMENTED
-    lacks = had is not None and not set(required).issubset(had)
+    lacks = had is not None and not set(required.split()).issubset(had)
     if documented or (lacks and (authentic or error.status_code == 403)):
         note(Outcome.INSUFFICIENT_SCOPE, verified=authentic, scopes=had, required_scopes=required)
 
@@ -62,20 +62,20 @@ def asgi_answered(scope: Any) -> None:
         note(required_scopes=required)
 
 
-def _required(scope: Any) -> tuple[str, ...]:
-    """What the route that was matched asks for, all that it depends on together."""
+def _required(scope: Any) -> str:
+    """What the route that was matched asks for, all that it depends on together, separated by spaces."""
     included = scope.get("fastapi")  # a router that is included may bring dependencies of its own
     route = (included.get("effective_route_context") if included else None) or scope.get("route")
     if getattr(route, "dependant", None) is None:
         route = scope.get("route")
     dependant = getattr(route, "dependant", None)
     if dependant is None:
-        return ()
-    kept: tuple[str, ...] | None = route.__dict__.get(_KEPT)
+        return ""
+    kept: str | None = route.__dict__.get(_KEPT)
     if kept is None:
         asked: dict[str, None] = {}
         _collect(dependant, asked)
-        kept = tuple(asked)
+        kept = " ".join(asked)
         route.__dict__[_KEPT] = kept  # on the route itself, so that it lives no longer
     return kept
 
