@@ -71,7 +71,8 @@ def flask_raised(error: Exception) -> None:
     elif isinstance(refused, InsufficientScopeError):
         if refusal.found:
             _holder(refusal.token)
-        note(Outcome.INSUFFICIENT_SCOPE, required_scopes=refusal.scopes)
+        only = refusal.scopes[0] if refusal.scopes and len(refusal.scopes) == 1 else None
+        note(Outcome.INSUFFICIENT_SCOPE, required_scopes=only)  # of several any one would do
     elif isinstance(refused, InvalidTokenError) and refusal.found and not note_cause(refused):
         _invalid(refusal)
 
@@ -118,9 +119,15 @@ def _refusal(trace: TracebackType | None) -> _Refusal | None:
 
 
 def _holder(token: Any) -> None:
-    """Whose *token* is: claims, what introspection answers, or an object with the columns that Authlib documents."""
-    if isinstance(token, Mapping):
-        subject, client, scopes = token.get("sub"), token.get("client_id"), token.get("scope")
+    """Whose *token* is: claims, what introspection answers, or an object with the columns that Authlib documents.
+
+    Of a row of SQLAlchemy's what was loaded with it, for nothing is to be asked of the database.
+    """
+    fields = token if isinstance(token, Mapping) else getattr(token, "__dict__", {})
+    if fields is token:
+        subject, client, scopes = fields.get("sub"), fields.get("client_id"), fields.get("scope")
+    elif "_sa_instance_state" in fields:
+        subject, client, scopes = fields.get("user_id"), fields.get("client_id"), fields.get("scope")
     else:
         subject, client = getattr(token, "user_id", None), getattr(token, "client_id", None)
         scopes = token.get_scope() if hasattr(token, "get_scope") else None
