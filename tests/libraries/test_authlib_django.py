@@ -50,3 +50,16 @@ def test_of_several_ways_to_be_let_in_none_is_said_to_be_required() -> None:
 def test_without_a_token_where_none_is_needed_is_anonymous() -> None:
     (event,) = played("authlib_django")["sync"]["public"]["events"]
     assert (event["outcome"], event["status"]) == ("anonymous", 200)
+
+
+def test_what_introspection_says_is_known() -> None:
+    cases = played("authlib_django")["sync"]
+    (event,) = cases["active"]["events"]
+    assert (event["outcome"], event["verified"], event["client_id"], event["scopes"]) == (
+        "success",
+        True,
+        "the-app",
+        "read",
+    )
+    (event,) = cases["inactive"]["events"]
+    assert (event["outcome"], event["reason"], event["verified"]) == ("invalid", "inactive", False)

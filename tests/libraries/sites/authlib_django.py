@@ -24,6 +24,7 @@ django.setup()
 
 from authlib.integrations.django_oauth2 import BearerTokenValidator, ResourceProtector  # noqa: E402
 from authlib.oauth2.rfc6749 import TokenMixin  # noqa: E402
+from authlib.oauth2.rfc7662 import IntrospectTokenValidator  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.exceptions import PermissionDenied  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -74,7 +75,26 @@ def public(request: Any) -> JsonResponse:
     return JsonResponse({})
 
 
+class Asking(IntrospectTokenValidator):
+    """Asks the server that issued the token: here, what it would answer."""
+
+    def introspect_token(self, token_string: str) -> dict[str, Any]:
+        if not token_string.startswith("active"):
+            return {"active": False}
+        return {"active": True, "sub": "41", "client_id": "the-app", "scope": "read"}
+
+
+ask_elsewhere = ResourceProtector()
+ask_elsewhere.register_token_validator(Asking())
+
+
+@ask_elsewhere(scopes="read")
+def introspected(request: Any) -> JsonResponse:
+    return JsonResponse({})
+
+
 urlpatterns = [
+    path("introspected", introspected),
     path("orders", orders),
     path("orders/of/<int:owner>", orders),
     path("change", change),
@@ -128,4 +148,6 @@ def asks() -> dict[str, Ask | NotThere]:
         "query token": Ask(query=f"access_token={good}"),
         "one of several scopes": Ask.bearer(good, "/change"),
         "public": Ask(path="/public"),
+        "active": Ask.bearer(f"active{opaque(30)}", "/introspected"),
+        "inactive": Ask.bearer(opaque(30), "/introspected"),
     }

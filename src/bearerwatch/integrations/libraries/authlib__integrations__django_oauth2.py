@@ -117,12 +117,12 @@ def _invalid(token: Any, by: str) -> None:
     elif by == _JWT:  # which is good, and lacks a group, role or entitlement
         _note_holder(token)
         note(Outcome.FORBIDDEN, reason="function_forbidden")
-    elif by == _BEARER:
+    elif hasattr(token, "is_expired") and token.is_expired():
         _note_holder(token)
-        if token.is_expired():
-            note(Outcome.EXPIRED, reason="past_exp")
-        else:  # nothing more is looked at there but whether it is revoked
-            note(Outcome.REVOKED, reason="blacklisted")
+        note(Outcome.EXPIRED, reason="past_exp")
+    elif by == _BEARER:  # else it is revoked: nothing more is looked at there
+        _note_holder(token)
+        note(Outcome.REVOKED, reason="blacklisted")
 
 
 def _refusal(error: BaseException) -> _Refusal:
