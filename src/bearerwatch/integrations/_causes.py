@@ -7,6 +7,7 @@ keeps what was the cause (PEP 3134). So the reason is known without asking the l
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from bearerwatch.context import note
@@ -99,12 +100,16 @@ def note_cause(error: BaseException) -> bool:
 
 def cause_of(error: BaseException) -> Cause | None:
     """What *error* says by itself, if anything."""
-    for kind in type(error).__mro__:
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        found = _CAUSES.get(name)
-        if found is not None:
-            return found
-        where = _OF_CLAIMS.get(name)
-        if where is not None:
-            return _CLAIMS.get(str(getattr(error, where, "")), _BAD_CLAIM)
-    return None
+    found, where = _by_kind(type(error))  # type: ignore[arg-type]  # mypy asks for the hash of its instances
+    return found if where is None else _CLAIMS.get(str(getattr(error, where, "")), _BAD_CLAIM)
+
+
+@lru_cache(maxsize=256)
+def _by_kind(kind: type[BaseException]) -> tuple[Cause | None, str | None]:
+    """What all of a *kind* say, or where each has the claim's name: found out once, for refusals repeat."""
+    for base in kind.__mro__:
+        name = f"{base.__module__}.{base.__qualname__}"
+        found, where = _CAUSES.get(name), _OF_CLAIMS.get(name)
+        if found is not None or where is not None:
+            return found, where
+    return None, None
