@@ -8,7 +8,6 @@ https://jazzband.github.io/django-rest-knox/
 
 from __future__ import annotations
 
-from traceback import walk_tb
 from typing import Any
 
 from knox.auth import TokenAuthentication  # type: ignore[import-untyped]
@@ -41,8 +40,10 @@ def rest_framework_refused(_request: Any, error: Exception) -> None:
     context = current.get()
     if context is None or not isinstance(error, AuthenticationFailed):
         return
-    raised = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
-    if not raised or raised[-1] is not _LOOKUP:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_code is not _LOOKUP:  # raised elsewhere
         return
     if context.noted is not None and context.noted.reason == _REASON:  # the signal's: only its outcome was set aside
         note(Outcome.EXPIRED, reason=_REASON)

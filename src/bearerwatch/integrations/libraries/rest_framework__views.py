@@ -11,7 +11,6 @@ https://www.django-rest-framework.org/api-guide/authentication/
 from __future__ import annotations
 
 from functools import wraps
-from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
@@ -98,10 +97,11 @@ def _holder(frame: FrameType) -> object:
 
 def _innermost(error: BaseException, *names: str) -> FrameType | None:
     """The last of the calls to functions so named that *error* came by."""
-    found = None
-    for frame, _ in walk_tb(error.__traceback__):
-        if frame.f_code.co_name in names:
-            found = frame
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name in names:
+            found = trace.tb_frame
+        trace = trace.tb_next
     return found
 
 
