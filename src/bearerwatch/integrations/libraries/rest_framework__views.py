@@ -90,9 +90,9 @@ def _failed(error: exceptions.AuthenticationFailed) -> None:
 
 
 def _holder(frame: FrameType) -> object:
-    """Whose token it is that was found there, and refused all the same."""
-    rows = (frame.f_locals.get(name) for name in _FOUND)
-    return next((holder for row in rows if (holder := getattr(row, "user_id", None)) is not None), None)
+    """Whose token it is that was found there, and refused all the same; from what was loaded of it, without a query."""
+    rows = (getattr(frame.f_locals.get(name), "__dict__", {}) for name in _FOUND)
+    return next((row["user_id"] for row in rows if "user_id" in row), None)
 
 
 def _innermost(error: BaseException, *names: str) -> FrameType | None:
