@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import joserfc.jwt
@@ -15,7 +16,7 @@ from fastapi_users.authentication.strategy import Strategy
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from starlette.applications import Starlette
-from starlette.authentication import AuthenticationBackend, requires
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser, requires
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.responses import PlainTextResponse
@@ -37,9 +38,10 @@ BEARER = HTTPBearer()
 TRUSTED: dict[str, Any] = {"algorithms": ["HS256"], "audience": AUDIENCE}
 
 
-def event_of(make: Callable[[], Any], token: str, path: str = "/orders") -> AuthEvent:
+def event_of(make: Callable[[], Any], token: str, **headers: str) -> AuthEvent:
+    sent = [("Authorization", f"Bearer {token}"), *headers.items()]
     with capture_events() as events:
-        serve_asgi(make(), Asked(path, headers=[("Authorization", f"Bearer {token}")]), events)
+        serve_asgi(make(), Asked("/orders", headers=sent), events)
     (event,) = events
     return event
 
@@ -140,7 +142,8 @@ def test_what_is_raised_from_none_still_has_a_cause() -> None:
 def scoped(status: int, detail: str, *, checks: bool) -> Callable[[], FastAPI]:
     def guard(scopes: SecurityScopes, credentials: Any = Depends(BEARER)) -> None:
         if checks:
-            jwt.decode(credentials.credentials, SECRET, **TRUSTED)
+            with suppress(jwt.PyJWTError):
+                jwt.decode(credentials.credentials, SECRET, **TRUSTED)
         if scopes.scopes:
             raise HTTPException(status, detail)
 
@@ -177,6 +180,12 @@ def test_a_scope_is_missing_where_that_is_known(status: int, detail: str, checks
 def test_a_good_token_with_the_scope_was_refused_for_something_else() -> None:
     event = event_of(scoped(403, "no", checks=True), jwts(scope="read write")["success"])
     assert told(event) == ("forbidden", None, True)
+
+
+def test_a_token_that_is_no_good_lacks_no_scope_whatever_the_application_says() -> None:
+    event = event_of(scoped(401, "Not enough permissions", checks=True), jwts()["expired"])
+    assert told(event) == ("expired", "past_exp", True)
+    assert event.required_scopes == "write"
 
 
 def test_a_user_who_is_closed_or_gone_is_told_from_a_bad_token() -> None:
@@ -217,3 +226,27 @@ def test_requires_without_a_user_is_about_the_token_if_one_came() -> None:
 
     event = event_of(make, opaque(43))
     assert (told(event), event.status) == (("invalid", None, False), 404)
+
+
+@pytest.mark.parametrize(("cookie", "verified"), [(None, True), ("session=of-bob", False)])
+@pytest.mark.parametrize("asked", ["read", "write"])
+def test_the_user_of_a_session_vouches_for_no_token(cookie: str | None, verified: bool, asked: str) -> None:
+    class Backend(AuthenticationBackend):
+        async def authenticate(self, conn: Any) -> Any:
+            return AuthCredentials(["authenticated", "read"]), SimpleUser("bob")
+
+    @requires(asked)
+    async def orders(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("")
+
+    def make() -> Starlette:
+        return Starlette(
+            routes=[Route("/orders", orders)],
+            middleware=[Middleware(BearerwatchMiddleware), Middleware(AuthenticationMiddleware, backend=Backend())],
+        )
+
+    event = event_of(make, opaque(43), **({} if cookie is None else {"Cookie": cookie}))
+    assert told(event) == ("success" if asked == "read" else "insufficient_scope", None, verified)
+    assert (event.subject_id is not None) is verified
+    assert event.scopes == ("read" if verified else None)
+    assert event.required_scopes == asked

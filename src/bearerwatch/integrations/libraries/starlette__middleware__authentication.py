@@ -67,7 +67,9 @@ def asgi_raised(scope: Any, error: Exception) -> None:
         return
     credentials = scope.get("auth")
     if _is_authenticated(scope):
-        note(Outcome.INSUFFICIENT_SCOPE, verified=True, scopes=_had(credentials), required_scopes=names[_ASKED])
+        vouched = _vouched(scope)
+        had = _had(credentials) if vouched else None
+        note(Outcome.INSUFFICIENT_SCOPE, verified=vouched, scopes=had, required_scopes=names[_ASKED])
         return
     note(required_scopes=names[_ASKED])
     context = current.get()
@@ -84,12 +86,22 @@ def asgi_answered(scope: Any) -> None:
     credentials = scope.get("auth")
     if not isinstance(credentials, AuthCredentials) or not _is_authenticated(scope):
         return
+    note(required_scopes=_asked(scope.get("endpoint")))
+    if not _vouched(scope):
+        return
     try:
         identity = scope["user"].identity
     except NotImplementedError:  # which users need not have
         identity = None
-    endpoint = scope.get("endpoint")
-    note(verified=True, subject=identity or None, scopes=_had(credentials), required_scopes=_asked(endpoint))
+    note(verified=True, subject=identity or None, scopes=_had(credentials))
+
+
+def _vouched(scope: Any) -> bool:
+    """Whether it is by the token that the user was authenticated: it was checked, or there is no session besides."""
+    found = checked()
+    if found is not None and found.outcome is Outcome.SUCCESS:
+        return True
+    return not _known_bad() and not any(name == b"cookie" for name, _ in scope["headers"])
 
 
 def _known_bad() -> bool:
