@@ -18,6 +18,7 @@ from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauth2_provider.settings import oauth2_settings
 
 from bearerwatch import _guard
+from bearerwatch.classify import State, present
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 
@@ -81,9 +82,17 @@ def note_error(error: Mapping[str, Any], authorization: str, scopes: Iterable[st
     elif said == gettext(_ELSEWHERE):
         note(Outcome.INVALID, reason="wrong_audience", verified=True)
     elif said == gettext(_UNKNOWN):
-        note(Outcome.INVALID, reason="unknown_token" if _only_unknown() else None)
+        if _cannot_be_one(authorization):
+            note(Outcome.MALFORMED)
+        else:
+            note(Outcome.INVALID, reason="unknown_token" if _only_unknown() else None)
     else:  # the application's own ``is_valid`` will not have it
         note(Outcome.INVALID, verified=not said)
+
+
+def _cannot_be_one(authorization: str) -> bool:
+    scheme, _, credential = authorization.partition(" ")
+    return bool(scheme) and present("bearer", credential.strip(), carries_token=True).state == State.BROKEN
 
 
 def _only_unknown() -> bool:
