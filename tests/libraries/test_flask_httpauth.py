@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -11,11 +12,14 @@ from flask_httpauth import HTTPTokenAuth
 from bearerwatch import _guard
 from bearerwatch.event import AuthEvent
 from bearerwatch.flask import Bearerwatch
+from bearerwatch.integrations._start import start
+from bearerwatch.integrations.flask import WatchedWsgi
 from bearerwatch.testing.events import capture_events
 from fakes import opaque
 from libraries.cases import CASES, Cell, NotThere
 from libraries.jwts import ISSUER
 from libraries.matrix import check
+from watched.drive import Request, serve_wsgi
 
 NONE = "flask_httpauth.HTTPAuth.login_required: None of verify_token is 401, whatever the application has against the token"
 ABORT = "flask.abort: has a status alone, and no kind of permission"
@@ -109,3 +113,14 @@ def test_a_user_that_cannot_be_read_is_served_all_the_same() -> None:
 
     assert asked(User(), ("Authorization", f"Bearer {OPAQUE}")).status == 404
     assert sum(_guard.counts().values()) == 1
+
+
+def test_an_application_that_is_not_flask_is_not_asked() -> None:
+    def app(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b""]
+
+    watched = WatchedWsgi(app, start("app"))
+    with capture_events() as events:
+        seen = serve_wsgi(watched, Request("/", headers=[("Authorization", f"Bearer {OPAQUE}")]), events)
+    assert (seen.raised, [event.outcome for event in events]) == (None, ["success"])
