@@ -615,3 +615,9 @@ def test_of_what_begins_with_a_slash_after_password_paths_stay() -> None:
 def test_a_name_whose_value_is_a_mark_of_ours_is_no_value(text: str) -> None:
     marked = text.format(f"[token k0123abcd:{'5' * 32}]")
     assert redact_text(marked) == marked
+
+
+def test_a_scheme_that_only_seems_to_stand_in_base64_is_none() -> None:
+    image = "data:image/png;base64,DODf44UbWAirqC6Vkixtpw" + "DpOp+voVDEuDuW4JKRM309TfkuvmpSkS4ILzhKY"
+    assert redact_text(image) == image
+    assert redact_text("Authorization=DPoP+voVDEuDuW4JKRM309TfkuvmpSkS4ILzhKY").endswith("]")

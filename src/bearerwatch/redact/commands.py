@@ -416,11 +416,9 @@ def _spans(command: Command, text: str) -> list[Span]:
     found: list[Span] = []
     calls = list(name.finditer(text))
     for number, called in enumerate(calls, 1):
-        arguments = _ARGUMENTS.match(text, called.end())
-        last = called.end() if arguments is None else arguments.end()
-        if number < len(calls):
-            last = min(last, calls[number].start())
-        within = option.finditer(text, called.end(), last + _LONGEST)
+        following = calls[number].start() if number < len(calls) else len(text)
+        last = _arguments_end(text, called.end(), following)
+        within = option.finditer(text, called.end(), following)
         if command.at_once:
             first = option.match(text, called.end(), last + _LONGEST)
             within = iter(() if first is None else (first,))
@@ -430,7 +428,14 @@ def _spans(command: Command, text: str) -> list[Span]:
             span = taken(text, *match.span("t"), command.check)
             if span is not None:
                 found.append(Span(*span, command.kind))
+                last = max(last, _arguments_end(text, match.end(), following))
     return found
+
+
+def _arguments_end(text: str, start: int, following: int) -> int:
+    """Where the arguments end that begin at *start*, as far as they are looked at, or the *following* call begins."""
+    arguments = _ARGUMENTS.match(text, start)
+    return min(start if arguments is None else arguments.end(), following)
 
 
 def _finder(commands: tuple[Command, ...]) -> Callable[[str], list[Span]]:
