@@ -620,4 +620,6 @@ def test_a_name_whose_value_is_a_mark_of_ours_is_no_value(text: str) -> None:
 def test_a_scheme_that_only_seems_to_stand_in_base64_is_none() -> None:
     image = "data:image/png;base64,DODf44UbWAirqC6Vkixtpw" + "DpOp+voVDEuDuW4JKRM309TfkuvmpSkS4ILzhKY"
     assert redact_text(image) == image
+    digest = "ED25519 SHA256:p+fR85A3q3m" + "jwt+eoo73Ci4qFemcFyV/fXvehYXwqNg"
+    assert redact_text(digest) == digest
     assert redact_text("Authorization=DPoP+voVDEuDuW4JKRM309TfkuvmpSkS4ILzhKY").endswith("]")

@@ -94,7 +94,7 @@ class Candidates:
                     continue
                 if form.check == "begins" and not CHECKS["begins"](text, at, behind):
                     continue  # asked first: its pattern may match as much as there is, over and over
-                if followers and text[behind : behind + 1] not in followers and text[behind].isascii():
+                if followers and not _follows(text, at, behind, followers):
                     continue
                 matched = match(text, at)
                 end = 0 if matched is None else self._take(form, at, matched)
@@ -151,6 +151,15 @@ class Candidates:
         while match is not None and made_up(match["t"]):
             self._keep(Span(*match.span("t"), kind))
             match = _NEXT.match(self._text, match.end())
+
+
+def _follows(text: str, at: int, behind: int, followers: str) -> bool:
+    """Whether what stands *behind* a scheme at *at* may be a gap; a plus is none amid a run of base64."""
+    first = text[behind : behind + 1]
+    if first == "+":
+        before = text[at - 1 : at]
+        return not (before.isalnum() or before in ("+", "/"))
+    return first in followers or not first.isascii()
 
 
 _Matcher = tuple[Form, Callable[[str, int], re.Match[str] | None], str, int]

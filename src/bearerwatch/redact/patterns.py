@@ -55,8 +55,6 @@ _BEARER = (
     r"|[\"']?,?\s(?:param(?:s|eter)?|credentials?|value)\s?=\s?[\"']?"
 )
 """Between the scheme and its credential; a string may end and another one begin there."""
-_NO_BASE64 = r"(?!\+(?:(?<=[A-Za-z0-9+/][Bb][Ee][Aa][Rr][Ee][Rr]\+)|(?<=[A-Za-z0-9+/][Dd][Pp][Oo][Pp]\+)))"
-"""A plus stands for a space, but not amid a run of base64."""
 _BEARER_FIELD = r"(?:[\\\"']{0,2}\s?[=:,]\s?[\\\"']{0,2}|[<({\[])"
 """The same where the scheme is more of a name."""
 _LED = (
@@ -125,7 +123,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "bearer",
         "bearer dpop",
-        rf"(?i:bearer|dpop){_NO_BASE64}(?:{_BEARER}|{_BEARER_FIELD}(?={_T68}{{16}})){OURS}(?!{PARAMETER})"
+        rf"(?i:bearer|dpop)(?:{_BEARER}|{_BEARER_FIELD}(?={_T68}{{16}})){OURS}(?!{PARAMETER})"
         rf"(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+={{0,4}})",
         "strong",
         "RFC 6750 §2.1, RFC 9449 §7.1",

@@ -83,6 +83,8 @@ def _failed(error: exceptions.AuthenticationFailed) -> None:
     elif said == gettext("User inactive or deleted."):
         holder = None if frame is None else _holder(frame)
         note(Outcome.INVALID, reason="inactive_subject", verified=holder is not None, subject=holder)
+    elif "invalid" in said.lower():  # "invalid or expired" says neither
+        return
     elif "expired" in said.lower():  # a project's own: neither this nor the next is REST framework's
         note(Outcome.EXPIRED, reason="past_exp")
     elif "revoked" in said.lower():
