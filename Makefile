@@ -31,6 +31,7 @@ lint: $(VENV)/.ready  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typed
 	$(BIN)/lint-imports
 
 $(VENV)/.bench: $(VENV)/.ready requirements/bench.txt

@@ -49,7 +49,7 @@ class BearerwatchMiddleware:
         ConfigurationError: a setting cannot be used.
     """
 
-    def __init__(self, app: App, **settings: Any) -> None:
+    def __init__(self, app: App, /, **settings: Any) -> None:
         self.app = app
         self._watch: Watch = start("asgi", **settings)
 
