@@ -622,4 +622,8 @@ def test_a_scheme_that_only_seems_to_stand_in_base64_is_none() -> None:
     assert redact_text(image) == image
     digest = "ED25519 SHA256:p+fR85A3q3m" + "jwt+eoo73Ci4qFemcFyV/fXvehYXwqNg"
     assert redact_text(digest) == digest
+    other = "ED25519 SHA256:" + "jwt+BFev/C6oBzPvZpHWRbQ9fClD0I5LaTImAlEmR30"
+    assert redact_text(other) == other
+    for line in ("GET+/orders+bearer+{}", "q=Authorization%3A+JWT+{}", "a=1&token+{}"):
+        assert redact_text(line.format(opaque())).endswith("]"), line
     assert redact_text("Authorization=DPoP+voVDEuDuW4JKRM309TfkuvmpSkS4ILzhKY").endswith("]")

@@ -61,6 +61,10 @@ _STOPS = ".,;:!?"
 _NO_NAMES = {"auth": ("oriz", "entic")}
 """How an anchor goes on where it is no part of a secret's name, though it often stands there."""
 _LEAST = 4
+_MOST_BEFORE = 80
+_ENCODED_BEFORE = re.compile(r"(?:[A-Za-z0-9+/]|%[0-9A-Fa-f]{2})*\Z")
+_PARTED = re.compile(r"(?:[+/]|%[0-9A-Fa-f]{2})+")
+_WORD = re.compile(r"(?:[A-Za-z][a-z]{2,}|[A-Z]{3,})?\Z")
 
 
 class Candidates:
@@ -157,8 +161,12 @@ def _follows(text: str, at: int, behind: int, followers: str) -> bool:
     """Whether what stands *behind* a scheme at *at* may be a gap; a plus is none amid a run of base64."""
     first = text[behind : behind + 1]
     if first == "+":
-        before = text[at - 1 : at]
-        return not (before.isalnum() or before in ("+", "/"))
+        run = _ENCODED_BEFORE.search(text, max(at - _MOST_BEFORE, 0), at)
+        before = run[0] if run is not None else ""
+        if not before:
+            return text[max(at - 7, 0) : at].lower() != "sha256:"
+        words = _PARTED.split(before)
+        return not words[-1] and all(_WORD.match(word) for word in words[:-1])
     return first in followers or not first.isascii()
 
 
