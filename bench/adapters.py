@@ -25,7 +25,7 @@ _LIMIT = 5.0
 
 def run(ids: list[str], *, quick: bool) -> Iterator[Measured]:
     """Measure the libraries named by *ids*."""
-    rounds = 20 if quick else 200
+    rounds = 15 if quick else 60
     for name in ids:
         with tempfile.TemporaryDirectory(prefix="bearerwatch-bench-") as folder:
             yield _measured(name, rounds, folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
 from bearerwatch.integrations._start import start
-from bearerwatch.integrations.libraries import tell
+from bearerwatch.integrations.libraries import answered
 from bearerwatch.observe import Exchange, Facts
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class BearerwatchMiddleware:
                 headers = list(message.get("headers") or ())  # it may be an iterator, which is read but once
                 whole, challenge, named = _read_headers(headers)
                 if exchange.presented:
-                    tell("asgi_answered", scope)
+                    answered("asgi_answered", scope)
                 if not named:
                     headers.append((b"x-request-id", exchange.request_id.encode()))
                 message = {**message, "headers": headers}

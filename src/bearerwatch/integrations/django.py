@@ -13,7 +13,7 @@ from bearerwatch.context import note
 from bearerwatch.errors import DidNotEnable
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._wsgi import open_environ
-from bearerwatch.integrations.libraries import tell
+from bearerwatch.integrations.libraries import answered, tell
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -125,7 +125,7 @@ def _answered(exchange: Exchange, request: Any, response: Any) -> Any:
         challenge = headers.get("WWW-Authenticate") if status >= 400 else None
         if exchange.presented:
             _vouch(request)
-            tell("django_answered", request, response)
+            answered("django_answered", request, response)
         route = _route(request)
         if (
             not response.streaming

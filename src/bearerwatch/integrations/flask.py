@@ -8,7 +8,7 @@ from bearerwatch import _guard
 from bearerwatch.errors import DidNotEnable
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._wsgi import open_environ
-from bearerwatch.integrations.libraries import tell
+from bearerwatch.integrations.libraries import answered, tell
 
 try:
     import flask
@@ -131,7 +131,7 @@ class WatchedWsgi:
 
 def _answered(exchange: Exchange) -> None:
     if exchange.presented:
-        tell("flask_answered")  # while Flask's context is there
+        answered("flask_answered")  # while Flask's context is there
 
 
 def _sendfile(body: Any, environ: dict[str, Any]) -> bool:

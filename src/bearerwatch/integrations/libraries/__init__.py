@@ -29,7 +29,7 @@ from bearerwatch import _guard
 from bearerwatch.context import current
 from bearerwatch.integrations._causes import note_cause
 
-__all__ = ["QUESTIONS", "Adapter", "adapters", "available", "tell", "watch_imports"]
+__all__ = ["QUESTIONS", "Adapter", "adapters", "answered", "available", "tell", "watch_imports"]
 
 QUESTIONS = (
     "rest_framework_refused",
@@ -97,28 +97,33 @@ def watch_imports() -> None:
 
 
 def tell(question: str, *what: Any) -> None:
-    """Ask what is loaded, until one says what became of the token: each for itself, should one fail.
+    """Ask what is loaded why a token was refused, until one says so: each for itself, should one fail.
 
     Of what was raised, and nobody knows, it is asked what it was raised from.
     """
-    functions = _told[question]
-    refused = not question.endswith("_answered")
-    if not functions and not refused:
-        return
     context = current.get()
     if context is None:
         return
-    if refused and context.noted is not None:
+    if context.noted is not None:
         context.noted.outcome = None  # of an attempt before this one
-    for function in functions:
+    for function in _told[question]:
         try:
             function(*what)
         except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
             _guard.swallowed(f"asking {function.__module__}", error)
-        if refused and context.noted is not None and context.noted.outcome is not None:
+        if context.noted is not None and context.noted.outcome is not None:
             return
     if question.endswith("_raised"):
         note_cause(what[-1])
+
+
+def answered(question: str, *what: Any) -> None:
+    """Ask all that is loaded whose the token was that has been answered; quick where nobody knows."""
+    for function in _told[question]:
+        try:
+            function(*what)
+        except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
+            _guard.swallowed(f"asking {function.__module__}", error)
 
 
 def _load(stem: str) -> None:
