@@ -16,7 +16,7 @@ from bearerwatch.redact.coarse import expressions, number_of, over_lines
 from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
-from bearerwatch.redact.strings import any_of, grown, needed, which_of
+from bearerwatch.redact.strings import asked, grown, which_of
 from bearerwatch.redact.views import HIDING, NOISY, noisy
 
 __all__ = ["ENCODED", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
@@ -139,8 +139,7 @@ def _present(text: str, low: str, kinds: str) -> tuple[list[int], list[_Find]]:
 @cache
 def _may(place: int) -> Callable[[str], bool]:
     """Whether a text in lower case may have what the entry at *place* in ``BESIDES`` finds, beside its word."""
-    strings = needed(BESIDES[place][2])
-    return any_of(strings) if strings else lambda _: True
+    return asked(BESIDES[place][2])
 
 
 @cache

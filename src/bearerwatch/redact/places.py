@@ -17,7 +17,7 @@ from bearerwatch.redact.checks import CHECKS
 from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.madeup import made_up
 from bearerwatch.redact.spans import Span
-from bearerwatch.redact.strings import any_of, needed
+from bearerwatch.redact.strings import asked
 
 __all__ = [
     "STRING",
@@ -148,7 +148,7 @@ def _finder(places: tuple[Place, ...]) -> Callable[[str], list[Span]]:
 
     def find(text: str) -> list[Span]:
         if not tried:  # at first use: importing the app side has to be quick
-            tried.extend((place, _asked(place.regex), re.compile(place.regex).finditer) for place in places)
+            tried.extend((place, asked(place.regex), re.compile(place.regex).finditer) for place in places)
         low = text.lower()
         return [
             Span(*span, place.kind)
@@ -159,12 +159,6 @@ def _finder(places: tuple[Place, ...]) -> Callable[[str], list[Span]]:
         ]
 
     return find
-
-
-def _asked(regex: str) -> Callable[[str], bool]:
-    """Whether a text in lower case may have what *regex* finds: quicker, where it has not, than looking."""
-    strings = needed(regex)
-    return any_of(strings) if strings else lambda _: True
 
 
 def taken(text: str, start: int, end: int, check: Check) -> tuple[int, int] | None:

@@ -5,12 +5,9 @@ Its event hooks are a client's own; ``send``, which every request of both client
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import Any
-
 import httpx2
 
-from bearerwatch.context import onward
+from bearerwatch.integrations.libraries._clients import wrap_send
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
@@ -20,22 +17,4 @@ PATCHES = ("httpx2.Client.send", "httpx2.AsyncClient.send")
 
 def install() -> None:
     """Wrap ``send`` of both clients."""
-    now, later = httpx2.Client.send, httpx2.AsyncClient.send
-
-    @wraps(now)
-    def send(self: Any, request: Any, **more: Any) -> Any:
-        _tell(request)
-        return now(self, request, **more)
-
-    @wraps(later)
-    async def send_later(self: Any, request: Any, **more: Any) -> Any:
-        _tell(request)
-        return await later(self, request, **more)
-
-    httpx2.Client.send = send  # type: ignore[method-assign]
-    httpx2.AsyncClient.send = send_later  # type: ignore[method-assign]
-
-
-def _tell(request: Any) -> None:
-    for name, value in onward().items():
-        request.headers.setdefault(name, value)
+    wrap_send(httpx2.Client, httpx2.AsyncClient)
