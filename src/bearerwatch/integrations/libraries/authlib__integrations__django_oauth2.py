@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import wraps
-from traceback import walk_tb
-from typing import Any, NamedTuple
+from typing import Any
 
 from authlib.integrations.django_oauth2 import ResourceProtector, token_authenticated
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2 import ResourceProtector as AnyResourceProtector
 from authlib.oauth2.rfc6749.errors import MissingAuthorizationError, UnsupportedTokenTypeError
 from authlib.oauth2.rfc6750 import InsufficientScopeError, InvalidTokenError
 
@@ -25,29 +23,12 @@ from bearerwatch import _guard
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import note_cause
+from bearerwatch.integrations.libraries._authlib import Refusal, note_invalid
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
 DISTRIBUTION, TESTED = "Authlib", ("1.9", "1.9")
 PATCHES = ("authlib.integrations.django_oauth2.ResourceProtector.acquire_token",)
-
-_PROTECTOR = AnyResourceProtector.validate_request.__code__
-_BEARER = "authlib.oauth2.rfc6750.validator.BearerTokenValidator.validate_token"
-_JWT = "authlib.oauth2.rfc9068.token_validator.JWTBearerTokenValidator.validate_token"
-_INTROSPECTED = "authlib.oauth2.rfc7662.token_validator.IntrospectTokenValidator.validate_token"
-
-
-class _Refusal(NamedTuple):
-    """What the frames of a refusal tell."""
-
-    token: Any
-    """As the validator made it; an empty one is none."""
-    found: bool
-    """Whether it came to that."""
-    scopes: list[str] | None
-    """Those asked for: the words of one item are all needed, and one item is enough."""
-    by: str
-    """The full name of what raised."""
 
 
 def install() -> None:
@@ -87,14 +68,13 @@ def _refused(request: Any, error: OAuth2Error) -> None:
         if _elsewhere(request):
             note(Outcome.MISSING, reason="wrong_scheme")
     elif isinstance(error, InsufficientScopeError):
-        refusal = _refusal(error)
+        refusal = Refusal.of(error)
         _note_holder(refusal.token)
-        only = refusal.scopes[0] if refusal.scopes is not None and len(refusal.scopes) == 1 else None
-        note(Outcome.INSUFFICIENT_SCOPE, verified=refusal.found, required_scopes=only)
+        note(Outcome.INSUFFICIENT_SCOPE, verified=refusal.found, required_scopes=refusal.only)
     elif isinstance(error, InvalidTokenError) and not note_cause(error):
-        refusal = _refusal(error)
+        refusal = Refusal.of(error)
         if refusal.found:
-            _invalid(refusal.token, refusal.by)
+            _invalid(refusal)
 
 
 def _elsewhere(request: Any) -> bool:
@@ -105,34 +85,15 @@ def _elsewhere(request: Any) -> bool:
     return context.credential is not None or "HTTP_AUTHORIZATION" not in request.META
 
 
-def _invalid(token: Any, by: str) -> None:
-    """Why *token* is no good, or that there is none."""
-    if not token:
+def _invalid(refusal: Refusal) -> None:
+    """Why the token is no good, or that there is none."""
+    if not refusal.token:
         context = current.get()
         credential = None if context is None else context.credential
         if credential is None or credential.count(".") < 2:  # of a JWT there may be more to say
             note(Outcome.INVALID, reason="unknown_token")
-    elif by == _INTROSPECTED:
-        note(Outcome.INVALID, reason="inactive")
-    elif by == _JWT:  # which is good, and lacks a group, role or entitlement
-        _note_holder(token)
-        note(Outcome.FORBIDDEN, reason="function_forbidden")
-    elif hasattr(token, "is_expired") and token.is_expired():
-        _note_holder(token)
-        note(Outcome.EXPIRED, reason="past_exp")
-    elif by == _BEARER:  # else it is revoked: nothing more is looked at there
-        _note_holder(token)
-        note(Outcome.REVOKED, reason="blacklisted")
-
-
-def _refusal(error: BaseException) -> _Refusal:
-    names: Mapping[str, Any] = {}
-    by = ""
-    for frame, _ in walk_tb(error.__traceback__):
-        if frame.f_code is _PROTECTOR:
-            names = frame.f_locals
-        by = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
-    return _Refusal(names.get("token"), "token" in names, names.get("scopes"), by)
+    else:
+        note_invalid(refusal, _note_holder)
 
 
 def _note_holder(token: Any) -> None:

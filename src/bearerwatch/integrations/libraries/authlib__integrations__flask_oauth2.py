@@ -10,11 +10,10 @@ https://docs.authlib.org/en/stable/oauth2/resource-server/flask.html
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from authlib.integrations.flask_oauth2 import token_authenticated
-from authlib.oauth2 import OAuth2Error, ResourceProtector
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749.errors import MissingAuthorizationError, UnsupportedTokenTypeError
 from authlib.oauth2.rfc6750 import InsufficientScopeError, InvalidTokenError
 from flask import request
@@ -23,28 +22,11 @@ from bearerwatch import _guard
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import causes, note_cause
+from bearerwatch.integrations.libraries._authlib import Refusal, note_invalid
 
 __all__ = ["DISTRIBUTION", "TESTED", "flask_raised", "install"]
 
 DISTRIBUTION, TESTED = "Authlib", ("1.9", "1.9")
-
-_PROTECTOR = ResourceProtector.validate_request.__code__
-_BEARER = "authlib.oauth2.rfc6750.validator.BearerTokenValidator.validate_token"
-_JWT = "authlib.oauth2.rfc9068.token_validator.JWTBearerTokenValidator.validate_token"
-_INTROSPECTED = "authlib.oauth2.rfc7662.token_validator.IntrospectTokenValidator.validate_token"
-
-
-class _Refusal(NamedTuple):
-    """What the frames of a refusal tell."""
-
-    token: Any
-    """As the validator made it; an empty one is none."""
-    found: bool
-    """Whether it came to that."""
-    scopes: Any
-    """Those asked for: the words of one item are all needed, and one item is enough."""
-    by: str
-    """The full name of what raised."""
 
 
 def install() -> None:
@@ -62,8 +44,10 @@ def _let_in(_protector: Any, token: Any = None, **_more: Any) -> None:
 def flask_raised(error: Exception) -> None:
     """What a protector has refused, and what its validator knew."""
     refused = next((one for one in causes(error) if isinstance(one, OAuth2Error)), None)
-    refusal = None if refused is None else _refusal(refused.__traceback__)
-    if refused is None or refusal is None:
+    if refused is None:
+        return
+    refusal = Refusal.of(refused)
+    if not refusal.within:
         return
     if isinstance(refused, MissingAuthorizationError | UnsupportedTokenTypeError):
         if _elsewhere():
@@ -71,8 +55,7 @@ def flask_raised(error: Exception) -> None:
     elif isinstance(refused, InsufficientScopeError):
         if refusal.found:
             _holder(refusal.token)
-        only = refusal.scopes[0] if refusal.scopes and len(refusal.scopes) == 1 else None
-        note(Outcome.INSUFFICIENT_SCOPE, required_scopes=only)  # of several any one would do
+        note(Outcome.INSUFFICIENT_SCOPE, required_scopes=refusal.only)
     elif isinstance(refused, InvalidTokenError) and refusal.found and not note_cause(refused):
         _invalid(refusal)
 
@@ -85,37 +68,15 @@ def _elsewhere() -> bool:
     return context.credential is not None or "Authorization" not in request.headers
 
 
-def _invalid(refusal: _Refusal) -> None:
+def _invalid(refusal: Refusal) -> None:
     """Why the object is no good, or that there is none."""
-    token, by = refusal.token, refusal.by
-    if not token:
+    if not refusal.token:
         context = current.get()
         credential = None if context is None else context.credential
         if credential is not None and credential.count(".") < 2:  # of a JWT there may be more to say
             note(Outcome.INVALID, reason="unknown_token")
-    elif by == _INTROSPECTED:
-        note(Outcome.INVALID, reason="inactive")
-    elif by == _JWT:  # which is good, and lacks a group, role or entitlement
-        _holder(token)
-        note(Outcome.FORBIDDEN, reason="function_forbidden")
-    elif hasattr(token, "is_expired") and token.is_expired():
-        _holder(token)
-        note(Outcome.EXPIRED, reason="past_exp")
-    elif by == _BEARER:  # else it is revoked: nothing more is looked at there
-        _holder(token)
-        note(Outcome.REVOKED, reason="blacklisted")
-
-
-def _refusal(trace: TracebackType | None) -> _Refusal | None:
-    there = None
-    while trace is not None:
-        frame, trace = trace.tb_frame, trace.tb_next
-        if frame.f_code is _PROTECTOR:
-            there = frame.f_locals
-        if trace is None and there is not None:
-            by = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
-            return _Refusal(there.get("token"), "token" in there, there.get("scopes"), by)
-    return None
+    else:
+        note_invalid(refusal, _holder)
 
 
 def _holder(token: Any) -> None:
