@@ -12,7 +12,7 @@ from uuid import UUID
 
 from bearerwatch.context import note
 
-__all__ = ["note_holder"]
+__all__ = ["note_claims", "note_holder"]
 
 _NAMES = ("sub", "user_id", "pk", "id")
 """Claims, and attributes, that name a holder; of a row of tokens it is ``user_id``, and not the row's own ``id``."""
@@ -38,6 +38,16 @@ def note_holder(found: Any, text: str | None = None) -> None:
         note(verified=True, subject=found)
     else:
         note(verified=True, subject=_of(found))
+
+
+def note_claims(claims: Mapping[str, Any], subject: object) -> None:
+    """Note that a JWT with *claims* was verified, and that it is *subject*'s."""
+    note(
+        verified=True,
+        subject=subject,
+        client_id=claims.get("client_id") or claims.get("azp"),
+        scopes=claims.get("scope") or claims.get("scp"),
+    )
 
 
 def _of(found: Any) -> object:

@@ -17,6 +17,7 @@ from jwt.exceptions import InvalidTokenError
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import note_cause
+from bearerwatch.integrations.libraries._holder import note_claims
 
 __all__ = ["DISTRIBUTION", "TESTED", "flask_answered", "flask_raised"]
 
@@ -72,9 +73,4 @@ def flask_answered() -> None:
 
 
 def _holder(claims: Mapping[str, Any]) -> None:
-    note(
-        verified=True,
-        subject=claims.get(current_app.config["JWT_IDENTITY_CLAIM"]),
-        client_id=claims.get("client_id") or claims.get("azp"),
-        scopes=claims.get("scope") or claims.get("scp"),
-    )
+    note_claims(claims, claims.get(current_app.config["JWT_IDENTITY_CLAIM"]))

@@ -19,6 +19,7 @@ from rest_framework_simplejwt.tokens import Token
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import note_cause
+from bearerwatch.integrations.libraries._holder import note_claims
 
 __all__ = ["DISTRIBUTION", "TESTED", "django_answered", "rest_framework_refused"]
 
@@ -70,9 +71,4 @@ def django_answered(request: Any, _response: Any) -> None:
     token = request.__dict__.get("auth")
     if isinstance(token, Token):
         payload = token.payload
-        note(
-            verified=True,
-            subject=payload.get(api_settings.USER_ID_CLAIM),
-            client_id=payload.get("client_id") or payload.get("azp"),
-            scopes=payload.get("scope") or payload.get("scp"),
-        )
+        note_claims(payload, payload.get(api_settings.USER_ID_CLAIM))
