@@ -22,7 +22,8 @@ from bearerwatch import _guard
 from bearerwatch.context import Decision, live, note
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import KeyRing, ring, use
-from bearerwatch.observe import _MAX_KNOWN, Exchange, Watch, new_id
+from bearerwatch.known import MAX_KNOWN
+from bearerwatch.observe import Exchange, Watch, new_id
 from bearerwatch.settings import Settings
 from bearerwatch.sinks._encode import encode_line
 from desk import Desk, Kept, facts
@@ -42,7 +43,7 @@ def test_every_field_is_in_its_place() -> None:
     desk = Desk(service="shop", trusted_proxies="192.0.2.0/24")
     token = jwt({"sub": "u", "iss": "https://i.test", "azp": "web", "scope": "a b", "exp": 4_000_000_000})
     use(KeyRing([b"n" * 20, b"o" * 20]))
-    desk.watch._ring = ring()
+    desk.watch.memory._ring = ring()
     before = time.time()
     event = desk.serve(
         403,
@@ -278,9 +279,9 @@ def test_what_a_credential_is_is_remembered_without_it(desk: Desk, token: str, g
     filled = {name: value.format(token) for name, value in given.items()}
     first, again = (desk.serve(**filled) for _ in range(2))
     assert first.token_id == again.token_id == ring().token_id(token)
-    assert len(desk.watch._cache) == 1
-    assert not leaked(token, repr(desk.watch._cache).encode())
-    assert not leaked(token, repr(vars(desk.watch)).encode())
+    assert len(desk.watch.memory._credentials) == 1
+    assert not leaked(token, repr(desk.watch.memory._credentials).encode())
+    assert not leaked(token, repr((vars(desk.watch), vars(desk.watch.memory))).encode())
 
 
 def test_a_query_token_is_not_mistaken_for_a_header(desk: Desk) -> None:
@@ -291,9 +292,48 @@ def test_a_query_token_is_not_mistaken_for_a_header(desk: Desk) -> None:
 
 
 def test_the_memory_is_bounded(desk: Desk) -> None:
-    for number in range(_MAX_KNOWN + 50):
-        desk.watch.header(f"Bearer token-number-{number:010}")
-    assert len(desk.watch._cache) <= _MAX_KNOWN
+    for number in range(MAX_KNOWN + 50):
+        desk.watch.memory.header(f"Bearer token-number-{number:010}")
+    assert len(desk.watch.memory._credentials) <= MAX_KNOWN
+
+
+def test_what_a_library_says_of_a_holder_is_read_once_and_not_kept_as_said(desk: Desk) -> None:
+    said = Decision(Outcome.SUCCESS, subject="maria@example.org", client_id="web", scopes="read write")
+    memory = desk.watch.memory
+    first = memory.holder(said, "read", "https://i.test", None, alone=True)
+    assert memory.holder(said, "read", "https://i.test", None, alone=True) is first
+    assert (first.client_id, first.scopes, first.required_scopes) == ("web", "read write", "read")
+    assert first.subject_id == memory.subject("maria@example.org", "https://i.test")
+    assert not leaked("maria@example.org", repr(vars(memory)).encode())
+    others = [
+        memory.holder(said, "write", "https://i.test", None, alone=True),
+        memory.holder(said, "read", "https://other.test", None, alone=True),
+        memory.holder(Decision(Outcome.SUCCESS, client_id="web"), "read", "https://i.test", None, alone=True),
+        memory.holder(Decision(Outcome.SUCCESS, subject="None"), None, "https://i.test", None, alone=True),
+        memory.holder(Decision(Outcome.SUCCESS), "None", "https://i.test", None, alone=True),
+    ]
+    assert len({(one.subject_id, one.client_id, one.scopes, one.required_scopes) for one in [first, *others]}) == 6
+
+
+def test_what_quotes_the_token_is_not_remembered(desk: Desk) -> None:
+    """The same words may be harmless, or hold what is live: so they are looked at each time."""
+    token = "plain words that are a token"
+    said = Decision(Outcome.SUCCESS, scopes=token)
+    memory = desk.watch.memory
+    assert memory.holder(said, None, None, token, alone=True).scopes == token
+    ticket = live.add(token)
+    try:
+        assert memory.holder(said, None, None, token, alone=True).scopes != token
+        assert memory.holder(said, None, None, None, alone=False).scopes != token
+    finally:
+        live.discard(ticket)
+    assert not memory._holders
+
+
+def test_holders_remembered_are_bounded(desk: Desk) -> None:
+    for number in range(MAX_KNOWN + 50):
+        desk.watch.memory.holder(Decision(Outcome.SUCCESS, client_id=f"c{number}"), None, None, None, alone=True)
+    assert len(desk.watch.memory._holders) <= MAX_KNOWN
 
 
 def test_the_same_credential_under_another_scheme_is_another(desk: Desk) -> None:

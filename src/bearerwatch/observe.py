@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import islice
 from os import register_at_fork, urandom
 from time import perf_counter, time
@@ -19,14 +18,13 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_plus
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from bearerwatch import _guard
 from bearerwatch.callers import Callers, canonical
-from bearerwatch.classify import NOTHING, Presented, State, classify, present
+from bearerwatch.classify import Presented, State, classify
 from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
-from bearerwatch.event import AuthEvent, Kind, Outcome
-from bearerwatch.fingerprint import ring
+from bearerwatch.event import REASONS, AuthEvent, Kind, Outcome
+from bearerwatch.known import MAX_HELD, NO_CREDENTIAL, Known, Memory
 from bearerwatch.redact.culprits import Leak, listen
 from bearerwatch.redact.engine import MIN_LIVE, redact_text
 
@@ -41,8 +39,6 @@ _MAX_PATH = 512
 _MAX_AGENT = 256
 _MAX_SHORT = 128
 _MAX_READ = 4096
-_MAX_HELD = 16_384
-_MAX_KNOWN = 4096
 _MAX_TOKENS = 8
 _TOKENISH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~+/=%-")
 fromtimestamp = datetime.fromtimestamp
@@ -91,26 +87,6 @@ class Facts(Struct, frozen=True, gc=False):
     """A token from elsewhere, as ``(source, credential)``: a websocket subprotocol, say."""
 
 
-class _Known(Struct, frozen=True, gc=False):
-    """What one credential turned out to be, without the credential."""
-
-    shown: Presented
-    token_id: str | None = None
-    token_id_prev: str | None = None
-    presented_id: str | None = None
-    subject_id: str | None = None
-    begin: int = 0
-    """Where in its ``Authorization`` header the credential begins."""
-    end: int = 0
-    slashed: bool = False
-    """Whether the credential has a slash in it."""
-    usual: bool = False
-    """Whether the header holds one token, whole and of a usual length, and nothing else that may be one."""
-
-
-_KNOWN_NOTHING = _Known(NOTHING)
-
-
 class Watch:
     """Watches the requests of one process.
 
@@ -122,14 +98,10 @@ class Watch:
     def __init__(self, settings: Settings, receivers: Sequence[Receiver]) -> None:
         self.settings = settings.with_instance()
         self._sends: tuple[Callable[[AuthEvent], None], ...] = tuple(receiver.send for receiver in receivers)
-        self._ring = ring()
-        self._schemes = settings.schemes
-        self._plain = settings.plain_subjects
+        self.memory = Memory(settings)
         self.service = self.settings.service
         self.instance = self.settings.instance
         self.callers = Callers(settings.trusted_proxies)
-        self._cache: dict[bytes, _Known] = {}
-        self._salt = urandom(32)
         _watches.append(self)
         listen(self.leaked)
 
@@ -167,69 +139,6 @@ class Watch:
             )
         )
 
-    def header(self, authorization: str) -> _Known:
-        """What an ``Authorization`` header brings; remembered by a keyed digest, never by the credential."""
-        # salted for this process: quick, and neither what is remembered nor a dump of it holds a token
-        digest = blake2b(self._salt + authorization.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        known = self._cache.get(digest)
-        return self._remember(digest, self._split(authorization)) if known is None else known
-
-    def token(self, credential: str) -> _Known:
-        """What *credential* is, which came as a token and elsewhere than in a header."""
-        digest = blake2b(
-            self._salt + b"\xff" + credential.encode("utf-8", "surrogatepass"), digest_size=16
-        ).digest()  # no UTF-8 has it
-        known = self._cache.get(digest)
-        return self._remember(digest, self._read("bearer", credential)) if known is None else known
-
-    def _remember(self, digest: bytes, known: _Known) -> _Known:
-        if len(self._cache) >= _MAX_KNOWN:
-            self._cache.clear()
-        self._cache[digest] = known
-        return known
-
-    def _split(self, authorization: str) -> _Known:
-        words = authorization.split(None, 1)
-        if not words:
-            return _KNOWN_NOTHING
-        scheme, credential = words[0], words[1].rstrip() if len(words) > 1 else ""
-        begin = len(authorization) - len(words[1] if credential else authorization.lstrip())
-        if credential or len(scheme) < MIN_LIVE:
-            known = self._read(scheme.lower()[:32], credential)
-        else:  # a token without a scheme, perhaps
-            credential, known = scheme, self._read(None, scheme)
-        return replace(
-            known,
-            begin=begin,
-            end=begin + len(credential),
-            slashed="/" in credential,
-            usual=known.shown.state == State.FINE and MIN_LIVE <= len(credential) <= _MAX_HELD,
-        )
-
-    def _read(self, scheme: str | None, credential: str) -> _Known:
-        shown = present(scheme, credential, carries_token=scheme in self._schemes)
-        if shown.state in (State.NONE, State.OTHER) or not credential:
-            return _Known(shown)  # a password is never fingerprinted
-        ids = self._ring.identify(credential, shown.signing_input)
-        subject = None
-        if shown.subject is not None:
-            subject = self.subject(shown.subject, shown.issuer)
-        cleaned = replace(
-            shown,
-            signing_input=None,  # most of a token
-            subject=None,
-            issuer=_clean(shown.issuer),
-            client_id=_clean(shown.client_id),
-            scopes=_clean(shown.scopes),
-        )
-        return _Known(cleaned, ids.token_id, ids.token_id_prev, ids.presented_id, subject)
-
-    def subject(self, subject: str, issuer: str | None = None) -> str:
-        """How *subject* is recorded: a pseudonym, or as it is if configured so."""
-        if self._plain:
-            return redact_text(subject)[:_MAX_SHORT]
-        return self._ring.pseudonym("sub", f"{issuer or ''}\0{subject}")
-
     def forked(self) -> None:
         """In a child process: its own name and its own memory."""
         self.settings = self.settings.with_instance()
@@ -245,10 +154,6 @@ def _after_fork() -> None:
 
 
 register_at_fork(after_in_child=_after_fork)
-
-
-def _clean(value: str | None) -> str | None:
-    return None if value is None else redact_text(value)
 
 
 def _bounded(text: str, limit: int) -> str:
@@ -319,9 +224,9 @@ class Exchange:
         """Whether the event has been handed over."""
         authorization = facts.authorization
         if authorization is None:
-            known = self._elsewhere() if facts.query or facts.other is not None else _KNOWN_NOTHING
+            known = self._elsewhere() if facts.query or facts.other is not None else NO_CREDENTIAL
         else:
-            known = watch.header(authorization)
+            known = watch.memory.header(authorization)
             query = facts.query
             if (
                 known.usual
@@ -375,7 +280,7 @@ class Exchange:
         """Whether a token is live because of this request."""
         return self._token is not None or self._others is not None
 
-    def _unusual(self, authorization: str, known: _Known) -> _Known:
+    def _unusual(self, authorization: str, known: Known) -> Known:
         """An ``Authorization`` header that is odd, or is not the only place with a token."""
         facts = self._facts
         shown, credential = known.shown, authorization[known.begin : known.end]
@@ -392,7 +297,7 @@ class Exchange:
             self._hold_elsewhere(tokens)
         return known
 
-    def _elsewhere(self) -> _Known:
+    def _elsewhere(self) -> Known:
         """No token in ``Authorization``."""
         facts = self._facts
         tokens = _query_tokens(facts.query) if facts.query else ()
@@ -400,11 +305,11 @@ class Exchange:
         if tokens:
             self._source = "query"
             self._reason = "query_token" if len(tokens) == 1 and facts.other is None else "multiple_tokens"
-            return self._watch.token(tokens[0])
+            return self._watch.memory.token(tokens[0])
         if facts.other is not None:
             self._source, credential = facts.other
-            return self._watch.token(credential)
-        return _KNOWN_NOTHING
+            return self._watch.memory.token(credential)
+        return NO_CREDENTIAL
 
     def _hold_elsewhere(self, tokens: Sequence[str]) -> None:
         for token in tokens:
@@ -424,7 +329,7 @@ class Exchange:
                 self._hold(word)
 
     def _hold(self, credential: str, *, password: bool = False) -> None:
-        if MIN_LIVE <= len(credential) <= _MAX_HELD:
+        if MIN_LIVE <= len(credential) <= MAX_HELD:
             if self._others is None:
                 self._others = []
             self._others.append((live.add(credential, password=password), credential))
@@ -518,11 +423,13 @@ class Exchange:
         if decision is None:
             decision = noted
         if decision is not None:
-            reason, required = _clean(reason), _clean(required)
-            if decision.subject is not None:
-                subject_id = watch.subject(decision.subject, shown.issuer)
-            client_id = _clean(decision.client_id) or client_id
-            scopes = _clean(decision.scopes) or scopes
+            if reason not in REASONS:
+                reason = None if reason is None else redact_text(reason)
+            holder = watch.memory.holder(decision, required, shown.issuer, self._token, alone=self._others is None)
+            required = holder.required_scopes
+            subject_id = holder.subject_id or subject_id
+            client_id = holder.client_id or client_id
+            scopes = holder.scopes or scopes
         agent, method, peer = facts.user_agent, facts.method, canonical(facts.peer_ip)
         if agent is not None:
             token = self._token
