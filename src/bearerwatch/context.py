@@ -57,16 +57,18 @@ class Decision:
         required_scopes: object = None,
     ) -> None:
         self.outcome = outcome
-        self.reason = _text(reason, _MAX_REASON)
+        self.reason = None if reason is None else _text(reason, _MAX_REASON)
         self.verified = outcome is Outcome.SUCCESS if verified is None else bool(verified)
-        self.subject = _text(subject)
-        self.client_id = _text(client_id)
-        self.scopes = _text(scopes, _MAX_SCOPES)
-        self.required_scopes = _text(required_scopes, _MAX_SCOPES)
+        self.subject = None if subject is None else _text(subject)
+        self.client_id = None if client_id is None else _text(client_id)
+        self.scopes = None if scopes is None else _text(scopes, _MAX_SCOPES)
+        self.required_scopes = None if required_scopes is None else _text(required_scopes, _MAX_SCOPES)
 
 
 def _text(value: object, limit: int = _MAX_NAME) -> str | None:
     """What applications really pass, as text: numbers and UUIDs for ids, lists for scopes."""
+    if type(value) is str:
+        return value if len(value) <= limit else value[:limit]
     if value is None:
         return None
     if isinstance(value, list | tuple | set | frozenset):
@@ -75,7 +77,10 @@ def _text(value: object, limit: int = _MAX_NAME) -> str | None:
 
 
 class RequestContext(Struct, gc=False):
-    """One request: its ids, the decision if the application made one, and what its libraries know."""
+    """One request: its ids, the decision if the application made one, and what its libraries know.
+
+    In a background worker it is the request that caused the job at hand.
+    """
 
     request_id: str
     trace_id: str | None = None
@@ -89,6 +94,8 @@ class RequestContext(Struct, gc=False):
     """What was presented, until the event is out: for those who check once more why it was refused."""
     checked: Any = None
     """What became of it when it was last checked, where only the one who checks it hears that."""
+    task_id: str | None = None
+    """In a background worker the id of the task or job at hand; the other ids are those of the request behind it."""
 
     def __repr__(self) -> str:
         """Without the credential, for whoever logs it."""
@@ -159,7 +166,16 @@ def note(
         return
     noted = context.noted
     if noted is None:
-        noted = context.noted = Decision(None, verified=False)
+        context.noted = Decision(
+            outcome,
+            reason=reason,
+            verified=verified,
+            subject=subject,
+            client_id=client_id,
+            scopes=scopes,
+            required_scopes=required_scopes,
+        )
+        return
     if outcome is not None:
         noted.outcome, noted.reason = outcome, _text(reason, _MAX_REASON)
     noted.verified = noted.verified or verified
