@@ -107,6 +107,14 @@ REASONS: dict[str, str] = {
     "password_changed": "The holder's password was changed after the token was issued.",
     "unknown_subject": "The token's holder does not exist (any more).",
     "bad_characters": "The credential holds characters outside token68 (RFC 6750 §2.1).",
+    "bad_header": "A header parameter of the JWT is of the wrong form, or stands there twice (RFC 7515 §4).",
+    "unknown_crit": "The JWT's crit names an extension that the service does not know (RFC 7515 §4.1.11).",
+    "keys_unavailable": "The keys of the token's issuer cannot be had just now, so nothing is known of the token.",
+    "missing_proof": "The token is bound to a key, and came without proof that its sender has that (RFC 9449 §7.2).",
+    "bad_proof": "The DPoP proof does not hold, or is for another request (RFC 9449 §4.3).",
+    "replayed_proof": "The DPoP proof has been used before (RFC 9449 §11.1).",
+    "nonce_wanted": "The DPoP proof lacks the nonce that the service has given (RFC 9449 §9).",
+    "not_bound": "A DPoP proof by another key than the token's, or with a token of no key (RFC 9449 §7.1).",
 }
 """Reasons bearerwatch itself gives and what they mean. The set is open: adapters add their own."""
 
