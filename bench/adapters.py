@@ -16,16 +16,16 @@ SITES = Path(__file__).parents[1] / "tests" / "libraries" / "sites"
 IDS = tuple(f"adapters.{path.stem}" for path in sorted(SITES.glob("[a-z]*.py")))
 METHOD = """\
 The application of each library that the conformance tests play, in a process of its own, through its WSGI or ASGI
-callable. Requests with a good token are served in turns of 50 with the adapter and without it, the middleware there
-both times; the figure is the difference of the medians of the process's processor time. The notes say the same of an
-expired token: where a library hides why it refused, it is asked once more, which costs about what it had cost."""
+callable. Requests with a good token are served one with the adapter and one without it, in turns, the middleware there
+both times; the figure is the difference of the medians. The notes say the same of an expired token: where a library
+hides why it refused, it is asked once more, which costs about what it had cost. A/A is the same without it twice."""
 
 _LIMIT = 5.0
 
 
 def run(ids: list[str], *, quick: bool) -> Iterator[Measured]:
     """Measure the libraries named by *ids*."""
-    rounds = 15 if quick else 60
+    rounds = 300 if quick else 3_000
     for name in ids:
         with tempfile.TemporaryDirectory(prefix="bearerwatch-bench-") as folder:
             yield _measured(name, rounds, folder)
@@ -47,7 +47,7 @@ def _measured(name: str, rounds: int, folder: str) -> Measured:
     told = json.loads(done.stdout.splitlines()[-1])
     row = Row(id=name, unit="µs", ours=round(told["success"]["added"], 1), peers={}, limit=_LIMIT)
     how = (
-        f"{rounds} turns of 50 requests each way; the request without it {told['success']['without']:.0f} µs; "
+        f"{rounds} requests each way; the request without it {told['success']['without']:.0f} µs; "
         f"A/A {told['success']['noise']:+.1f} µs; "
         f"with an expired token {told['expired']['added']:+.1f} µs of {told['expired']['without']:.0f} µs"
     )

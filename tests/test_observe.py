@@ -22,7 +22,7 @@ from bearerwatch import _guard
 from bearerwatch.context import Decision, live, note
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import KeyRing, ring, use
-from bearerwatch.known import MAX_KNOWN
+from bearerwatch.known import MAX_KNOWN, NO_CREDENTIAL
 from bearerwatch.observe import Exchange, Watch, new_id
 from bearerwatch.settings import Settings
 from bearerwatch.sinks._encode import encode_line
@@ -298,42 +298,51 @@ def test_the_memory_is_bounded(desk: Desk) -> None:
 
 
 def test_what_a_library_says_of_a_holder_is_read_once_and_not_kept_as_said(desk: Desk) -> None:
-    said = Decision(Outcome.SUCCESS, subject="maria@example.org", client_id="web", scopes="read write")
     memory = desk.watch.memory
-    first = memory.holder(said, "read", "https://i.test", None, alone=True)
-    assert memory.holder(said, "read", "https://i.test", None, alone=True) is first
+    known, other = (memory.token(jwt({"iss": issuer})) for issuer in ("https://i.test", "https://other.test"))
+    said = Decision(Outcome.SUCCESS, subject="maria@example.org", client_id="web", scopes="read write")
+    first = memory.holder(known, said, "read", alone=True)
+    assert memory.holder(known, said, "read", alone=True) is first
     assert (first.client_id, first.scopes, first.required_scopes) == ("web", "read write", "read")
     assert first.subject_id == memory.subject("maria@example.org", "https://i.test")
     assert not leaked("maria@example.org", repr(vars(memory)).encode())
     others = [
-        memory.holder(said, "write", "https://i.test", None, alone=True),
-        memory.holder(said, "read", "https://other.test", None, alone=True),
-        memory.holder(Decision(Outcome.SUCCESS, client_id="web"), "read", "https://i.test", None, alone=True),
-        memory.holder(Decision(Outcome.SUCCESS, subject="None"), None, "https://i.test", None, alone=True),
-        memory.holder(Decision(Outcome.SUCCESS), "None", "https://i.test", None, alone=True),
+        memory.holder(known, said, "write", alone=True),
+        memory.holder(other, said, "read", alone=True),
+        memory.holder(known, Decision(Outcome.SUCCESS, client_id="web"), "read", alone=True),
+        memory.holder(known, Decision(Outcome.SUCCESS, subject="None"), None, alone=True),
+        memory.holder(known, Decision(Outcome.SUCCESS), "None", alone=True),
     ]
     assert len({(one.subject_id, one.client_id, one.scopes, one.required_scopes) for one in [first, *others]}) == 6
 
 
-def test_what_quotes_the_token_is_not_remembered(desk: Desk) -> None:
-    """The same words may be harmless, or hold what is live: so they are looked at each time."""
-    token = "plain words that are a token"
-    said = Decision(Outcome.SUCCESS, scopes=token)
-    memory = desk.watch.memory
-    assert memory.holder(said, None, None, token, alone=True).scopes == token
-    ticket = live.add(token)
+def test_what_quotes_another_token_of_the_request_is_redacted_each_time(desk: Desk) -> None:
+    known, words = desk.watch.memory.token(jwt()), "plain words that are a token"
+    said = Decision(Outcome.SUCCESS, scopes=words)
+    assert desk.watch.memory.holder(known, said, None, alone=True).scopes == words
+    ticket = live.add(words)
     try:
-        assert memory.holder(said, None, None, token, alone=True).scopes != token
-        assert memory.holder(said, None, None, None, alone=False).scopes != token
+        assert desk.watch.memory.holder(known, said, None, alone=False).scopes != words
     finally:
         live.discard(ticket)
-    assert not memory._holders
+
+
+def test_without_a_credential_no_holder_is_remembered(desk: Desk) -> None:
+    """A cookie's, say: the next request may be somebody else's."""
+    for subject in ("41", "42"):
+        said = Decision(Outcome.SUCCESS, subject=subject)
+        holder = desk.watch.memory.holder(NO_CREDENTIAL, said, None, alone=True)
+        assert holder.subject_id == desk.watch.memory.subject(subject)
+    assert not desk.watch.memory._holders
 
 
 def test_holders_remembered_are_bounded(desk: Desk) -> None:
+    memory = desk.watch.memory
     for number in range(MAX_KNOWN + 50):
-        desk.watch.memory.holder(Decision(Outcome.SUCCESS, client_id=f"c{number}"), None, None, None, alone=True)
-    assert len(desk.watch.memory._holders) <= MAX_KNOWN
+        memory.holder(
+            memory.token(f"token-number-{number:010}"), Decision(Outcome.SUCCESS, subject=1), None, alone=True
+        )
+    assert 0 < len(memory._holders) <= MAX_KNOWN
 
 
 def test_the_same_credential_under_another_scheme_is_another(desk: Desk) -> None:

@@ -58,7 +58,8 @@ class Holder(Struct, frozen=True, gc=False):
 class Memory:
     """Reads credentials, and what is said of their holders, once.
 
-    What is remembered is found by a digest keyed for this process, so neither it nor a dump of it holds a token.
+    What is remembered of a credential is found by a digest keyed for this process, and of a holder by the credential's
+    fingerprint, with a hash of what was said: so neither it nor a dump of it holds a token or a name.
 
     Args:
         settings: which schemes carry tokens, and whether subjects are recorded as they are.
@@ -69,7 +70,7 @@ class Memory:
         self._schemes = settings.schemes
         self._plain = settings.plain_subjects
         self._credentials: dict[bytes, Known] = {}
-        self._holders: dict[bytes, Holder] = {}
+        self._holders: dict[str | None, tuple[int, Holder]] = {}
         self._salt = urandom(32)
 
     def header(self, authorization: str) -> Known:
@@ -86,29 +87,27 @@ class Memory:
         known = self._credentials.get(digest)
         return self._remember(digest, self._read("bearer", credential)) if known is None else known
 
-    def holder(
-        self, decision: Decision, required: str | None, issuer: str | None, token: str | None, *, alone: bool
-    ) -> Holder:
-        """What *decision* says of the holder.
+    def holder(self, known: Known, decision: Decision, required: str | None, *, alone: bool) -> Holder:
+        """What *decision* says of the holder of a credential, which is mostly what it said the last time.
 
         Args:
+            known: the credential. It is live while this is asked, so what quotes it is redacted, then as now.
             decision: what was said.
             required: the scopes that were asked for.
-            issuer: of the token, which the subject is one of.
-            token: what the request holds live. What names it is not remembered: it has to be redacted each time.
-            alone: whether *token* is all that the request holds live; else nothing is remembered.
+            alone: whether it is the only one of its request; else nothing is remembered.
         """
-        # as Python writes them: a text is told from nothing, and one from the next
-        said = f"{decision.subject!r}{issuer!r}{decision.client_id!r}{decision.scopes!r}{required!r}"
-        if not alone or (token is not None and token in said):
-            return self._holder(decision, required, issuer)
-        digest = blake2b(self._salt + said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        holder = self._holders.get(digest)
-        if holder is None:
-            holder = self._holder(decision, required, issuer)
+        if not alone:
+            return self._holder(known, decision, required)
+        credential = known.presented_id
+        said = hash((decision.subject, decision.client_id, decision.scopes, required))
+        before = self._holders.get(credential)
+        if before is not None and before[0] == said:
+            return before[1]
+        holder = self._holder(known, decision, required)
+        if credential is not None:
             if len(self._holders) >= MAX_KNOWN:
                 self._holders.clear()
-            self._holders[digest] = holder
+            self._holders[credential] = (said, holder)
         return holder
 
     def subject(self, subject: str, issuer: str | None = None) -> str:
@@ -117,9 +116,9 @@ class Memory:
             return redact_text(subject)[:_MAX_SUBJECT]
         return self._ring.pseudonym("sub", f"{issuer or ''}\0{subject}")
 
-    def _holder(self, decision: Decision, required: str | None, issuer: str | None) -> Holder:
+    def _holder(self, known: Known, decision: Decision, required: str | None) -> Holder:
         return Holder(
-            None if decision.subject is None else self.subject(decision.subject, issuer),
+            None if decision.subject is None else self.subject(decision.subject, known.shown.issuer),
             _clean(decision.client_id),
             _clean(decision.scopes),
             _clean(required),

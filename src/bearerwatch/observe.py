@@ -425,7 +425,7 @@ class Exchange:
         if decision is not None:
             if reason not in REASONS:
                 reason = None if reason is None else redact_text(reason)
-            holder = watch.memory.holder(decision, required, shown.issuer, self._token, alone=self._others is None)
+            holder = watch.memory.holder(known, decision, required, alone=self._others is None)
             required = holder.required_scopes
             subject_id = holder.subject_id or subject_id
             client_id = holder.client_id or client_id
