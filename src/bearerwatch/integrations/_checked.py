@@ -23,8 +23,13 @@ class Checked(NamedTuple):
     outcome: Outcome
     reason: str | None = None
     verified: bool = False
-    scopes: tuple[str, ...] | None = None
-    """Those the token has, where it says."""
+    claims: Mapping[str, Any] | None = None
+    """Those of a JWT that was found good."""
+
+    @property
+    def scopes(self) -> tuple[str, ...] | None:
+        """Those the token has, where it says."""
+        return None if self.claims is None else scopes_in(self.claims)
 
 
 def of_request(token: object) -> RequestContext | None:
@@ -32,6 +37,8 @@ def of_request(token: object) -> RequestContext | None:
     context = current.get()
     if context is None or context.token_id is None:
         return None
+    if token == context.credential:
+        return context
     if isinstance(token, bytes):
         token = token.decode("latin-1")
     if not isinstance(token, str):
@@ -65,8 +72,10 @@ def note_answer() -> None:
     if context is None or found is None:
         return
     if found.outcome is Outcome.SUCCESS:
-        said = context.noted is not None and context.noted.scopes is not None
-        note(verified=True, scopes=None if said else found.scopes)
+        noted, claims = context.noted, found.claims
+        said = noted is not None and noted.scopes is not None
+        odd = not said and claims is not None and "scopes" in claims  # by the standard names they have been read
+        note(verified=True, scopes=found.scopes if odd else None)
     elif found.outcome is not Outcome.MALFORMED and (context.noted is None or context.noted.outcome is None):
         note(found.outcome, reason=found.reason, verified=found.verified)
 

@@ -54,7 +54,7 @@ def _hear(token: Any, user: Any) -> None:
     if context is None:
         return
     if user is not None:
-        keep(context, Checked(Outcome.SUCCESS, None, True, context.checked and context.checked.scopes))
+        keep(context, Checked(Outcome.SUCCESS, None, True, context.checked and context.checked.claims))
         note(verified=True, subject=user.id)
     elif context.checked is None:
         keep(context, Checked(Outcome.INVALID, "unknown_token"))

@@ -13,11 +13,21 @@ from jwt.api_jwt import PyJWT
 from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from bearerwatch import _guard
+from bearerwatch.context import current
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import cause_of
-from bearerwatch.integrations._checked import Checked, keep, note_answer, of_request, scopes_in
+from bearerwatch.integrations._checked import Checked, keep, note_answer, of_request
 
-__all__ = ["DISTRIBUTION", "ORDER", "PATCHES", "TESTED", "asgi_answered", "install"]
+__all__ = [
+    "DISTRIBUTION",
+    "ORDER",
+    "PATCHES",
+    "TESTED",
+    "asgi_answered",
+    "django_answered",
+    "flask_answered",
+    "install",
+]
 
 DISTRIBUTION, TESTED = "PyJWT", ("2.15", "2.15")
 PATCHES = ("jwt.api_jwt.PyJWT.decode_complete",)
@@ -38,7 +48,8 @@ def install() -> None:
         except PyJWTError as error:
             _hear(jwt, args, kwargs, error=error)
             raise
-        _hear(jwt, args, kwargs, claims=found["payload"])
+        if current.get() is not None:
+            _hear(jwt, args, kwargs, claims=found["payload"])
         return found
 
     PyJWT.decode_complete = decode_complete  # type: ignore[method-assign]
@@ -53,7 +64,7 @@ def _hear(jwt: Any, args: Any, kwargs: Any, *, error: PyJWTError | None = None, 
         if options and not options.get("verify_signature", True):
             return  # read, and not checked
         if error is None:
-            keep(context, Checked(Outcome.SUCCESS, None, True, scopes_in(claims)))
+            context.checked = Checked(Outcome.SUCCESS, None, True, claims)
             return
         cause = cause_of(error)
         if cause is not None:
@@ -66,4 +77,14 @@ def _hear(jwt: Any, args: Any, kwargs: Any, *, error: PyJWTError | None = None, 
 
 def asgi_answered(_scope: Any) -> None:
     """Whether the token is authentic, and why it was refused if nobody else has said."""
+    note_answer()
+
+
+def django_answered(_request: Any, _response: Any) -> None:
+    """Likewise."""
+    note_answer()
+
+
+def flask_answered() -> None:
+    """Likewise."""
     note_answer()

@@ -86,14 +86,15 @@ def asgi_answered(scope: Any) -> None:
     credentials = scope.get("auth")
     if not isinstance(credentials, AuthCredentials) or not _is_authenticated(scope):
         return
-    note(required_scopes=_asked(scope.get("endpoint")))
+    required = _asked(scope.get("endpoint"))
     if not _vouched(scope):
+        note(required_scopes=required)
         return
     try:
         identity = scope["user"].identity
     except NotImplementedError:  # which users need not have
         identity = None
-    note(verified=True, subject=identity or None, scopes=_had(credentials))
+    note(verified=True, subject=identity or None, scopes=_had(credentials), required_scopes=required)
 
 
 def _vouched(scope: Any) -> bool:
