@@ -38,6 +38,22 @@ def test_it_becomes_what_the_event_says() -> None:
     assert (decision.scopes, decision.required_scopes) == ("read list", "write")
 
 
+def test_who_is_let_in_may_still_be_refused_by_the_answer() -> None:
+    context = RequestContext("0123456789")
+    reset = current.set(context)
+    try:
+        Verdict(outcome=Outcome.SUCCESS, verified=True, subject="41", scopes=("read",)).record(
+            required_scopes=("read",)
+        )
+    finally:
+        current.reset(reset)
+    assert context.decision is None
+    noted = context.noted
+    assert noted is not None
+    assert (noted.outcome, noted.verified, noted.subject) == (None, True, "41")
+    assert (noted.scopes, noted.required_scopes) == ("read", "read")
+
+
 def test_outside_of_a_request_nothing_happens() -> None:
     Verdict(outcome=Outcome.SUCCESS).record()
     assert current.get() is None

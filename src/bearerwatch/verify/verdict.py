@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from bearerwatch.context import Decision, current
+from bearerwatch.context import Decision, current, note
 from bearerwatch.event import Outcome
 
 __all__ = ["Verdict"]
@@ -50,10 +50,23 @@ class Verdict(Struct, frozen=True, kw_only=True):
         """Whether the token may be used."""
         return self.outcome is Outcome.SUCCESS
 
-    def record(self, *, required_scopes: tuple[str, ...] = ()) -> None:
-        """Make this what the event of the current request says. Outside of a request it does nothing."""
+    def record(self, *, required_scopes: Sequence[str] = ()) -> None:
+        """Make this what the event of the current request says. Outside of a request it does nothing.
+
+        A refusal is the last word. That a token may be used is noted alone: the request may still be refused for what
+        its holder may not do, and then the answer says so.
+        """
         context = current.get()
         if context is None:
+            return
+        if self.accepted:
+            note(
+                verified=self.verified,
+                subject=self.subject,
+                client_id=self.client_id,
+                scopes=self.scopes or None,
+                required_scopes=tuple(required_scopes) or None,
+            )
             return
         context.decision = Decision(
             self.outcome,
@@ -62,5 +75,5 @@ class Verdict(Struct, frozen=True, kw_only=True):
             subject=self.subject,
             client_id=self.client_id,
             scopes=self.scopes or None,
-            required_scopes=required_scopes or None,
+            required_scopes=tuple(required_scopes) or None,
         )

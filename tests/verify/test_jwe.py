@@ -1,0 +1,118 @@
+"""Encrypted tokens: refused unless a key is given, and bounded in what they may cost."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+import zlib
+from typing import Any
+
+import pytest
+from joserfc import jwe
+from joserfc.jwk import JWKRegistry
+
+from bearerwatch.errors import ConfigurationError
+from bearerwatch.verify.jwe import Decryption
+from bearerwatch.verify.jwt import JwtVerifier
+from bearerwatch.verify.keys import Keys
+from fakes import leaked
+from issuers import AUDIENCE, ISSUER, issuer
+
+KEY = JWKRegistry.generate_key("EC", "P-256", {"kid": "ours"})
+ALG, ENC = "ECDH-ES+A256KW", "A256GCM"
+
+
+def sealed(plaintext: bytes, alg: str = ALG, enc: str = ENC, **header: Any) -> str:
+    registry = jwe.JWERegistry(algorithms=[alg, enc, "DEF"])
+    return jwe.encrypt_compact({"alg": alg, "enc": enc, **header}, plaintext, KEY, registry=registry)
+
+
+def verifier(**more: Any) -> JwtVerifier:
+    return JwtVerifier(
+        issuer=ISSUER, audience=AUDIENCE, algorithms=("ES256",), keys=Keys.from_jwk(issuer().jwk), **more
+    )
+
+
+def opening(**more: Any) -> JwtVerifier:
+    key = KEY.as_dict(private=True)
+    return verifier(decryption=Decryption([key], **({"algorithms": (ALG,)} | more)))
+
+
+def test_without_a_key_they_are_refused() -> None:
+    verdict = verifier()(sealed(issuer().token().encode()))
+    assert (verdict.outcome.value, verdict.reason, verdict.verified) == ("invalid", "alg_not_allowed", False)
+
+
+@pytest.mark.parametrize("header", [{}, {"cty": "JWT", "kid": "ours"}, {"zip": "DEF"}])
+def test_what_is_inside_is_verified(header: dict[str, str]) -> None:
+    assert opening()(sealed(issuer().token().encode(), **header)).accepted
+    assert opening()(sealed(issuer().token(exp=7).encode(), **header)).reason == "past_exp"
+
+
+@pytest.mark.parametrize(
+    ("inside", "reason"),
+    [
+        (b"", "bad_characters"),
+        (b"{}", "bad_characters"),
+        (json.dumps({"sub": "41"}).encode(), "bad_characters"),
+        (b"\xff" * 9, "not_jwt"),
+        (b"a" * 20_000, "too_long"),
+    ],
+)
+def test_what_is_inside_may_be_anything(inside: bytes, reason: str) -> None:
+    assert opening()(sealed(inside)).reason == reason
+
+
+def test_what_is_encrypted_twice_is_not_opened_twice() -> None:
+    assert opening()(sealed(sealed(issuer().token().encode()).encode())).reason == "not_jwt"
+
+
+def test_a_compressed_bomb_takes_no_memory() -> None:
+    packed = zlib.compressobj(9, wbits=-15)
+    bomb = packed.compress(bytes(8_000_000)) + packed.flush()
+    model = jwe.JWERegistry.algorithms["zip"]["DEF"]
+    theirs, model.compress = model.compress, lambda _: bomb  # type: ignore[method-assign]
+    try:
+        token = sealed(b"x", zip="DEF")
+    finally:
+        model.compress = theirs  # type: ignore[method-assign]
+    assert len(token) < 16_384
+    one = opening()
+    one(sealed(b"x"))
+    tracemalloc.start()
+    try:
+        verdict = one(token)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert not verdict.accepted
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("change", ["alg", "enc", "key", "tag"])
+def test_what_cannot_be_opened_is_refused(change: str) -> None:
+    token = sealed(issuer().token().encode())
+    if change == "alg":
+        assert opening(algorithms=("RSA-OAEP",))(token).reason == "alg_not_allowed"
+    elif change == "enc":
+        assert opening(encodings=("A128GCM",))(token).reason == "alg_not_allowed"
+    elif change == "key":
+        other = JWKRegistry.generate_key("EC", "P-256").as_dict(private=True)
+        one = verifier(decryption=Decryption([other], algorithms=(ALG,)))
+        assert one(token).reason == "bad_signature"
+    else:
+        head, _, tag = token.rpartition(".")
+        assert opening()(f"{head}.{'A' if tag[0] != 'A' else 'B'}{tag[1:]}").reason == "bad_signature"
+
+
+@pytest.mark.parametrize("alg", ["RSA1_5", "PBES2-HS256+A128KW", "none"])
+def test_algorithms_that_are_not_to_be_used_are_refused(alg: str) -> None:
+    with pytest.raises(ConfigurationError, match=alg.replace("+", r"\+")):
+        Decryption([KEY.as_dict(private=True)], algorithms=(alg,))
+
+
+def test_a_key_that_cannot_be_read_is_not_shown() -> None:
+    key = {**KEY.as_dict(private=True), "kty": "made up"}
+    with pytest.raises(ConfigurationError) as refused:
+        Decryption([key], algorithms=(ALG,))
+    assert leaked(str(key["d"]), str(refused.value), repr(opening())) == []
