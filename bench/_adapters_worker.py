@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from bearerwatch.integrations import libraries
 from libraries.cases import Ask
 
-_WARM_UP = 100
-_COLLECT_EVERY = 100
+_TURN = 100
+_USED = 100
 
 Serve = Callable[[], Awaitable[None]]
 
@@ -46,25 +46,25 @@ def main(site: str, rounds: int) -> None:
 
 
 async def _added(serve: Serve, rounds: int) -> dict[str, float]:
-    """One request each way in turns: what else the machine does falls on all of them alike, and medians pass it by."""
+    """Turns of requests each way, those after a change of way untimed: the interpreter has to get used to it."""
     known = dict(libraries._told)
     nothing: dict[str, Any] = dict.fromkeys(known, ())
     ways = [("with", known), ("without", nothing), ("again", nothing)]
     patched = list(_patched())
     spent: dict[str, list[int]] = {name: [] for name, _ in ways}
     gc.disable()
-    for number in range(rounds + _WARM_UP):
-        if number % _COLLECT_EVERY == 0:
-            gc.collect()
+    for number in range(rounds // _TURN):
         for name, told in ways[number % 3 :] + ways[: number % 3]:  # none is always the first
             libraries._told.update(told)
             for owner, attribute, ours, theirs in patched:
                 setattr(owner, attribute, ours if told is known else theirs)
-            began = time.perf_counter_ns()
-            await serve()
-            took = time.perf_counter_ns() - began
-            if number >= _WARM_UP:
-                spent[name].append(took)
+            gc.collect()
+            for _ in range(_USED):
+                await serve()
+            for _ in range(_TURN):
+                began = time.perf_counter_ns()
+                await serve()
+                spent[name].append(time.perf_counter_ns() - began)
     libraries._told.update(known)
     for owner, attribute, ours, _ in patched:
         setattr(owner, attribute, ours)
