@@ -17,6 +17,7 @@ from bearerwatch.store import identity
 from bearerwatch.store.catalog import Catalog
 from bearerwatch.store.engine import connect
 from bearerwatch.store.state import State, default_url
+from bearerwatch.store.stream import Batches, Mark
 
 __all__ = ["AmbiguousToken", "Reader"]
 
@@ -142,8 +143,77 @@ class Reader:
             AmbiguousToken: *token* fits several tokens; the message lists them.
             ValueError: *token* is no token id. It is not repeated, for it may be a token.
         """
+        found = self._conditions(
+            since=since,
+            until=until,
+            outcome=outcome,
+            tokens=None if token is None else (token,),
+            equal={"kind": kind, "client_ip": client_ip, "request_id": request_id, "service": service},
+        )
+        if found is None:
+            return []
+        where, values = found
+        sql = f"SELECT * FROM {{events}} WHERE {' AND '.join(where)} ORDER BY ts DESC, event_id DESC"  # noqa: S608
+        if limit is not None:
+            sql += " LIMIT $limit"
+            values["limit"] = limit
+        return self.query(sql, values, since=since, until=until)
+
+    def batches(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: Mark | None = None,
+        by_arrival: bool = False,
+        outcome: Sequence[str] | None = None,
+        tokens: Sequence[str] | None = None,
+        client_ip: str | None = None,
+        request_id: str | None = None,
+        service: str | None = None,
+    ) -> Batches | None:
+        """All events that fit, oldest first, however many they are: see :class:`~bearerwatch.store.stream.Batches`.
+
+        Args:
+            since: from this instant on; aware.
+            until: before this instant; aware.
+            after: only what arrived after the event with this mark.
+            by_arrival: in the order in which the collector took them, rather than that in which they happened.
+            outcome: any of these outcomes.
+            tokens: as ``token`` of :meth:`events`, any of several.
+            client_ip: the caller's address.
+            request_id: the request's id.
+            service: the service's name.
+
+        Returns:
+            The batches, to be used before this reader is closed; None if there is no such token.
+
+        Raises:
+            AmbiguousToken: one of *tokens* fits several; the message lists them.
+            ValueError: one of *tokens* is no token id.
+        """
+        found = self._conditions(
+            since=since,
+            until=until,
+            outcome=outcome,
+            tokens=tokens,
+            equal={"client_ip": client_ip, "request_id": request_id, "service": service},
+        )
+        if found is None:
+            return None
+        return Batches(self._con, self._catalog, *found, since=since, until=until, after=after, by_arrival=by_arrival)
+
+    def _conditions(
+        self,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        outcome: str | Sequence[str] | None,
+        tokens: Sequence[str] | None,
+        equal: Mapping[str, Any],
+    ) -> tuple[list[str], dict[str, Any]] | None:
+        """SQL conditions and their parameters; None if nothing can fit them."""
         where, values = ["true"], dict[str, Any]()
-        equal = {"kind": kind, "client_ip": client_ip, "request_id": request_id, "service": service}
         for name, value in equal.items():
             if value is not None:
                 where.append(f'"{name}" = ${name}')
@@ -157,17 +227,13 @@ class Reader:
         if until is not None:
             where.append("ts < $until")
             values["until"] = _naive(until)
-        if token is not None:
-            identifier = self._token_id(token, since, until)
-            if identifier is None:
-                return []
-            where.append("(" + " OR ".join(f"{column} = $token" for column in _TOKEN_COLUMNS) + ")")
-            values["token"] = identifier
-        sql = f"SELECT * FROM {{events}} WHERE {' AND '.join(where)} ORDER BY ts DESC, event_id DESC"  # noqa: S608
-        if limit is not None:
-            sql += " LIMIT $limit"
-            values["limit"] = limit
-        return self.query(sql, values, since=since, until=until)
+        if tokens is not None:
+            known = [found for token in tokens if (found := self._token_id(token, since, until)) is not None]
+            if not known:
+                return None
+            where.append("(" + " OR ".join(f"list_contains($tokens, {column})" for column in _TOKEN_COLUMNS) + ")")
+            values["tokens"] = known
+        return where, values
 
     def timeline(self, **filters: Any) -> list[dict[str, Any]]:
         """What :meth:`events` finds, oldest first: the story of a token, an address or a request."""
