@@ -14,6 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from bearerwatch import _trace
+from bearerwatch._trace import parse_traceparent
 from bearerwatch.event import Outcome
 
 __all__ = [
@@ -29,8 +31,6 @@ __all__ = [
 ]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?\Z")
-_TRACEPARENT_00 = 55
 _MAX_LIVE = 10_000
 _MAX_NAME = 256
 _MAX_REASON = 64
@@ -68,7 +68,7 @@ class Decision:
 def _text(value: object, limit: int = _MAX_NAME) -> str | None:
     """What applications really pass, as text: numbers and UUIDs for ids, lists for scopes."""
     if type(value) is str:
-        return value if len(value) <= limit else value[:limit]
+        return value[:limit]
     if value is None:
         return None
     if isinstance(value, list | tuple | set | frozenset):
@@ -89,13 +89,28 @@ class RequestContext(Struct, gc=False):
     decision: Decision | None = None
     noted: Decision | None = None
     span_id: str | None = None
-    """Of this request in its trace; drawn when it first asks another service for something."""
+    """Of this request in its trace; drawn when it first logs a line or asks another service for something."""
     credential: str | None = None
     """What was presented, until the event is out: for those who check once more why it was refused."""
     checked: Any = None
     """What became of it when it was last checked, where only the one who checks it hears that."""
     task_id: str | None = None
     """In a background worker the id of the task or job at hand; the other ids are those of the request behind it."""
+    trace_flags: str = _trace.SAMPLED
+    """Of the trace, as two hex digits: what the caller said, where one is believed."""
+    tracestate: str | None = None
+    """What tracers of others want to know of the trace: passed on as it came."""
+    span: Any = None
+    """The tracer's span of this request, if the application records any."""
+    shown: Any = None
+    """The ids as log lines have them, once there was a line."""
+
+    def begin_trace(self) -> None:
+        """See to it that the request has a trace and a span of its own."""
+        if self.span_id is None or self.trace_id is None:
+            drawn = urandom(24).hex()
+            self.trace_id = self.trace_id or drawn[:32]
+            self.span_id = self.span_id or drawn[32:]
 
     def __repr__(self) -> str:
         """Without the credential, for whoever logs it."""
@@ -190,39 +205,34 @@ def note(
 
 
 def onward() -> dict[str, str]:
-    """The headers that tell another service which request it is asked for: ``X-Request-ID`` and ``traceparent``.
+    """The headers that tell another service which request it is asked for, and never a credential.
 
-    None outside of a request. The other service takes them as its own if it trusts this one as a proxy.
-    https://www.w3.org/TR/trace-context/
+    ``X-Request-ID`` and ``traceparent``, with the ``tracestate`` that came with the trace; of the tracer's span that is
+    active, if there is one. None outside of a request. The other service takes them as its own if it trusts this one as
+    a proxy. https://www.w3.org/TR/trace-context/
     """
     context = current.get()
     if context is None:
         return {}
-    if context.trace_id is None:
-        context.trace_id = urandom(16).hex()
-    if context.span_id is None:
-        context.span_id = urandom(8).hex()
-    return {"X-Request-ID": context.request_id, "traceparent": f"00-{context.trace_id}-{context.span_id}-01"}
+    span = None if _trace.active is None else _trace.active()
+    if span is not None:
+        trace_id, span_id, flags, state = span
+        headers = {"X-Request-ID": context.request_id, "traceparent": f"00-{trace_id}-{span_id}-{flags}"}
+    else:
+        context.begin_trace()
+        state = context.tracestate
+        headers = {
+            "X-Request-ID": context.request_id,
+            "traceparent": f"00-{context.trace_id}-{context.span_id}-{context.trace_flags}",
+        }
+    if state is not None:
+        headers["tracestate"] = state
+    return headers
 
 
 def valid_request_id(value: str | None) -> str | None:
     """*value* if it may be logged as a request id (8 to 128 of ``A-Za-z0-9._-``), else ``None``."""
     return value if value is not None and len(value) <= 128 and _REQUEST_ID.match(value) else None
-
-
-def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
-    """Trace id and parent span id of a W3C ``traceparent`` header; ``(None, None)`` if it is none.
-
-    https://www.w3.org/TR/trace-context/#traceparent-header
-    """
-    if value is None or len(value) > 256:
-        return None, None
-    match = _TRACEPARENT.match(value)
-    if match is None or value.startswith("ff") or not match[1].strip("0") or not match[2].strip("0"):
-        return None, None
-    if value.startswith("00") and len(value) != _TRACEPARENT_00:  # only a later version may say more
-        return None, None
-    return match[1], match[2]
 
 
 class _Live:

@@ -266,6 +266,11 @@ class Exchange:
             self._context.decision = decision
 
     @property
+    def context(self) -> RequestContext:
+        """What log lines about this request say of it, also once it is over."""
+        return self._context
+
+    @property
     def presented(self) -> bool:
         """Whether a token came with the request."""
         return self._known.token_id is not None

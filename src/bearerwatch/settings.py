@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch.callers import UNIX, Proxy
+from bearerwatch.correlate.logging import LogIds, log_ids_of
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 
@@ -30,6 +31,7 @@ _ENV = {
     "schemes": "BEARERWATCH_SCHEMES",
     "plain_subjects": "BEARERWATCH_PLAIN_SUBJECTS",
     "redact_logs": "BEARERWATCH_REDACT_LOGS",
+    "log_ids": "BEARERWATCH_LOG_IDS",
     "spool_quota": "BEARERWATCH_SPOOL_QUOTA",
 }
 
@@ -49,6 +51,8 @@ class Settings:
         schemes: authentication schemes that carry a bearer token, in lower case.
         plain_subjects: record the token's subject as it is instead of a pseudonym.
         redact_logs: install log redaction when the integration starts.
+        log_ids: whether each log record has the ids of its request as attributes; ``append`` writes them behind the
+            line as well. ``None`` leaves it to :func:`bearerwatch.install_logging`, which says yes.
         spool_quota: bytes a service may have waiting in the spool before like events are aggregated.
     """
 
@@ -60,6 +64,7 @@ class Settings:
     schemes: frozenset[str] = frozenset({"bearer", "token", "jwt", "dpop"})
     plain_subjects: bool = False
     redact_logs: bool = True
+    log_ids: LogIds | None = None
     spool_quota: int = DEFAULT_SPOOL_QUOTA
     instance: str = ""
 
@@ -102,6 +107,7 @@ def _parsed(base: Settings, given: dict[str, Any]) -> Settings:
         "schemes": _schemes,
         "plain_subjects": _flag,
         "redact_logs": _flag,
+        "log_ids": log_ids_of,
         "spool_quota": _size,
         "spool_dir": Path,
         "instance": str,

@@ -16,6 +16,7 @@ from bearerwatch.context import live
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import AuthEvent, Outcome
 from bearerwatch.testing.events import capture_events
+from fakes import jwt, leaked
 from fakes import opaque as random_token
 from watched import django_stack
 from watched.drive import Request, Seen, nothing_held, serve_asgi, serve_wsgi
@@ -263,12 +264,13 @@ def test_a_route_nobody_can_read_costs_the_event_its_route_alone(send: Send, eve
 def test_logs_are_redacted_from_the_start_unless_told_otherwise(
     given: dict[str, Any], env: str | None, wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = logging.Handler.handle
     if env is not None:
         monkeypatch.setenv("BEARERWATCH_REDACT_LOGS", env)
     with override_settings(BEARERWATCH=given):
         apps.get_app_config("bearerwatch").ready()
-    assert (logging.Handler.handle is not original) == wanted
+    token = jwt()
+    line = logging.Handler().format(logging.makeLogRecord({"msg": f"got {token}"}))
+    assert (not leaked(token, line)) == wanted
 
 
 # -- settings and checks -------------------------------------------------------------------------------

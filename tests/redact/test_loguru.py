@@ -28,7 +28,7 @@ from logged import Keeper, Said, Shown, Stderr
 @pytest.fixture(autouse=True)
 def own_handlers() -> Iterator[None]:
     logger.remove()
-    install_loguru()
+    install_loguru(log_ids=False)
     yield
     uninstall_loguru()
     logger.remove()

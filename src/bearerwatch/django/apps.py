@@ -28,11 +28,13 @@ class BearerwatchConfig(AppConfig):  # type: ignore[misc]
         checks.register(check_setup, checks.Tags.security)
         watch_imports()
         try:
-            wanted = Settings.from_env(**configured()).redact_logs
+            settings = Settings.from_env(**configured())
+            redact, log_ids = settings.redact_logs, settings.log_ids
         except ConfigurationError:
-            wanted = True  # the check says what is wrong
-        if wanted:
+            redact, log_ids = True, True  # the check says what is wrong
+        if redact or log_ids is not False:
+            install_logging(redact=redact, log_ids=log_ids)
+        if redact:
             from bearerwatch.django.reports import install_reports  # noqa: PLC0415
 
-            install_logging()
             install_reports()

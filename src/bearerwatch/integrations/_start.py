@@ -37,8 +37,8 @@ def start(name: str, /, **overrides: Any) -> Watch:
     settings = Settings.from_env(**overrides)
     ring = load_ring(folder=settings.state_dir)
     use(ring)
-    if settings.redact_logs:
-        install_logging()
+    if settings.redact_logs or settings.log_ids is not False:
+        install_logging(redact=settings.redact_logs, log_ids=settings.log_ids)
     if ring.generated:
         logging.getLogger("bearerwatch").warning("bearerwatch.W001: %s", NO_KEY)
     watch_imports()

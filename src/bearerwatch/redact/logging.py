@@ -1,4 +1,4 @@
-"""Redaction for the standard library's logging, at the sink.
+"""Redaction for the standard library's logging, at the sink; and the ids of the request, which are put on there.
 
 Installed once for the process, on the two doors every handler goes through: ``Handler.handle`` (what a
 handler is given) and ``Handler.format`` (what it writes), also where a handler's class has replaced one of
@@ -16,6 +16,7 @@ import copy
 import functools
 import io
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -28,6 +29,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from bearerwatch import _guard
+from bearerwatch.correlate.ids import log_ids as ids_at_hand
+from bearerwatch.correlate.logging import LogIds, append_ids, is_usual, log_ids_of, mark
 from bearerwatch.redact.culprits import caught
 from bearerwatch.redact.engine import PLACEHOLDER, redact_text
 from bearerwatch.redact.structure import redact_value
@@ -48,7 +51,6 @@ __all__ = [
 
 _WRITING = frozenset({"StreamHandler.emit", "FileHandler.emit", "BaseRotatingHandler.emit", "WatchedFileHandler.emit"})
 """What the standard library's handlers write with, and nothing but what ``format`` makes."""
-_USUAL_LENGTH = len(logging.makeLogRecord({}).__dict__)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _MAX_CULPRITS = 10_000
 _culprits: Counter[tuple[str, str, int]] = Counter()
@@ -65,6 +67,9 @@ _wrapped: list[tuple[type[logging.Handler], str, Any, Any]] = []
 _writers: dict[type[logging.Handler], bool] = {}
 """Of each class of handlers whether it only writes."""
 _installed = False
+"""Whether tokens are redacted."""
+_log_ids: LogIds | None = None
+"""Whether lines are given the ids of their requests; ``None`` while nobody has said."""
 _lock = threading.Lock()
 
 
@@ -79,21 +84,34 @@ def keep_exceptions_for(which: Callable[[logging.Handler], bool]) -> None:
         _reporting.append(which)
 
 
-def install_logging() -> None:
-    """Keep tokens out of everything this process logs, from now on. Calling it again changes nothing.
+def install_logging(*, redact: bool = True, log_ids: LogIds | None = None) -> None:
+    """Keep tokens out of everything this process logs, from now on, and say in each line which request it is of.
 
-    Also covers ``warnings``, ``sys.excepthook``, ``sys.unraisablehook``, ``threading.excepthook`` and
-    ``traceback.print_exc``. A forked child has it from its parent; one that is spawned has to call this itself,
-    for example as the ``initializer`` of its pool.
+    Calling it again changes nothing but what is said anew of *log_ids*. Also covers ``warnings``, ``sys.excepthook``,
+    ``sys.unraisablehook``, ``threading.excepthook`` and ``traceback.print_exc``. A forked child has it from its parent;
+    one that is spawned has to call this itself, for example as the ``initializer`` of its pool.
+
+    Args:
+        redact: whether tokens are kept out; without, lines get their ids and nothing else is done to them.
+        log_ids: whether every record has :data:`bearerwatch.correlate.LOG_IDS` as attributes, for formats such as
+            ``%(request_id)s``; ``"append"`` also writes them behind each line of a request. By default they are
+            attributes, unless the environment's ``BEARERWATCH_LOG_IDS`` says otherwise.
+
+    Raises:
+        ConfigurationError: ``BEARERWATCH_LOG_IDS`` says neither.
     """
-    global _installed  # noqa: PLW0603
+    global _installed, _log_ids  # noqa: PLW0603
+    if log_ids is None and _log_ids is None:
+        log_ids = log_ids_of(os.environ.get("BEARERWATCH_LOG_IDS") or True)
     with _lock:
+        if log_ids is not None:
+            _log_ids = log_ids
         for owner, name, key, ours in _places():
             if key not in _hooked:  # else ours is still there, under what somebody has put around it
                 _originals[key] = getattr(owner, name)
                 setattr(owner, name, ours)
                 _hooked.add(key)
-        _installed = True
+        _installed = _installed or redact
     for reference in list(getattr(logging, "_handlerList", ())):  # those made before
         handler = reference()
         if handler is not None:
@@ -102,9 +120,9 @@ def install_logging() -> None:
 
 def uninstall_logging() -> None:
     """Undo :func:`install_logging`. What others have put around ours since is left alone; ours then does nothing."""
-    global _installed  # noqa: PLW0603
+    global _installed, _log_ids
     with _lock:
-        _installed = False
+        _installed, _log_ids = False, None
         for owner, name, key, ours in _places():
             if getattr(owner, name) is ours:
                 setattr(owner, name, _originals[key])
@@ -134,7 +152,7 @@ def _places() -> tuple[tuple[Any, str, str, Callable[..., Any]], ...]:
 
 
 def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
-    _originals["callHandlers"](self, _safe(record) if _installed else record)
+    _originals["callHandlers"](self, _given(record))
 
 
 def _init(self: logging.Handler, *args: Any, **kwargs: Any) -> None:
@@ -162,26 +180,39 @@ def _cover(kind: type[logging.Handler]) -> None:
 
 def _wrap_handle(theirs: Any) -> Callable[..., Any]:
     def handle(self: logging.Handler, record: logging.LogRecord) -> Any:
-        return theirs(self, _safe(record) if _installed else record)
+        return theirs(self, _given(record))
 
     return handle
 
 
 def _wrap_format(theirs: Any) -> Callable[..., Any]:
     def format_(self: logging.Handler, record: logging.LogRecord) -> Any:
-        return _safe_text(theirs(self, record))
+        text = _safe_text(theirs(self, record))
+        return append_ids(text, record) if _log_ids == "append" and isinstance(text, str) else text
 
     return format_
 
 
 def _handle(self: logging.Handler, record: logging.LogRecord) -> Any:
-    if not _installed or _writes(self, record):
+    usual = mark(record) if _log_ids else is_usual(record.__dict__)
+    if not _installed or (usual and _writes(self, record)):
         return _originals["handle"](self, record)
     keeps = bool(_reporting and record.exc_info) and any(which(self) for which in _reporting)
-    return _originals["handle"](self, _safe(record, keeps_exception=keeps))
+    return _originals["handle"](self, _safe(record, usual=usual, keeps_exception=keeps))
+
+
+def _given(record: logging.LogRecord) -> logging.LogRecord:
+    """*record* as whoever replaces one of the doors is given it."""
+    usual = mark(record) if _log_ids else is_usual(record.__dict__)
+    return _safe(record, usual=usual) if _installed else record
 
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
+    text = _formatted(self, record)
+    return append_ids(text, record) if _log_ids == "append" and isinstance(text, str) else text
+
+
+def _formatted(self: logging.Handler, record: logging.LogRecord) -> Any:
     text = _originals["format"](self, record)
     safe = _safe_text(text)
     if safe is text or safe == text or not _writes(self, record):
@@ -205,7 +236,7 @@ def _safe_text(text: Any) -> Any:
 
 
 def _writes(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """Whether all that *handler* does with *record* is to write what :func:`_format` makes of it.
+    """Whether all that *handler* does with *record*, a usual one, is to write what :func:`_format` makes of it.
 
     Then it is enough to redact that. An exception, a message that is no text and what is ``extra`` are looked at before
     they are formatted, for they tell more then; and so is what a filter is shown.
@@ -215,12 +246,11 @@ def _writes(handler: logging.Handler, record: logging.LogRecord) -> bool:
         only = _writers[type(handler)] = _only_writes(type(handler))
     if not only or handler.filters or record.exc_info is not None:
         return False
-    held, its = record.__dict__, handler.__dict__
+    its = handler.__dict__
     return (
         type(record.msg) is str
         and record.exc_text is None
         and record.stack_info is None
-        and (len(held) <= _USUAL_LENGTH or len(held) <= _USUAL_LENGTH + ("message" in held) + ("asctime" in held))
         and "emit" not in its
         and "format" not in its
     )
@@ -237,10 +267,10 @@ def _only_writes(kind: type[logging.Handler]) -> bool:
     )
 
 
-def _safe(record: logging.LogRecord, *, keeps_exception: bool = False) -> logging.LogRecord:
-    """*record* itself when it holds no token, else a redacted copy."""
+def _safe(record: logging.LogRecord, *, usual: bool = False, keeps_exception: bool = False) -> logging.LogRecord:
+    """*record* itself when it holds no token, else a redacted copy; *usual* says that nothing was added to it."""
     try:
-        return _redacted(record, keeps_exception=keeps_exception)
+        return _redacted(record, usual=usual, keeps_exception=keeps_exception)
     except Exception as error:  # noqa: BLE001 - host boundary: a log call never raises because of us
         _guard.swallowed("redaction of a log record", error)
         bare = copy.copy(record)
@@ -248,10 +278,12 @@ def _safe(record: logging.LogRecord, *, keeps_exception: bool = False) -> loggin
         bare.exc_info = bare.exc_text = bare.stack_info = None
         for key in record.__dict__.keys() - _STANDARD:
             del bare.__dict__[key]
+        if _log_ids:
+            bare.__dict__.update(ids_at_hand())
         return bare
 
 
-def _redacted(record: logging.LogRecord, *, keeps_exception: bool) -> logging.LogRecord:
+def _redacted(record: logging.LogRecord, *, usual: bool, keeps_exception: bool) -> logging.LogRecord:
     changes = _message_changes(record)
     for key in ("exc_text", "stack_info"):
         value = getattr(record, key, None)
@@ -262,9 +294,10 @@ def _redacted(record: logging.LogRecord, *, keeps_exception: bool) -> logging.Lo
     names = (record.name, record.threadName, record.processName, record.__dict__.get("taskName"))
     if names not in _clean_names:
         changes |= _name_changes(names)
-    if len(record.__dict__) > len(_STANDARD) - 3:
+    if not usual:
+        ids = ids_at_hand() if _log_ids else {}
         for key, value in record.__dict__.items():
-            if key not in _STANDARD:
+            if key not in _STANDARD and ids.get(key) != value:
                 (cleaned,) = redact_value({key: value}).values()
                 if cleaned is not value and cleaned != value:
                     changes[key] = cleaned

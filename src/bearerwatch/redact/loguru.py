@@ -1,4 +1,4 @@
-"""Redaction for loguru, which formats inside its handlers: after every patcher, and with the values of variables.
+"""Redaction and ids for loguru, which formats inside its handlers: after every patcher, with the values of variables.
 
 Its public hook, the patcher, sees a record before its exception is rendered, and ``diagnose=True`` prints what the
 variables of a traceback hold. So this goes to where a handler is given a record, to the message it hands to its
@@ -8,6 +8,7 @@ sink, and to what it prints when a sink fails. https://loguru.readthedocs.io/en/
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import threading
 import traceback
@@ -15,6 +16,8 @@ from contextlib import suppress
 from typing import Any, Self, cast
 
 from bearerwatch import _guard
+from bearerwatch.correlate.ids import log_ids as ids_at_hand
+from bearerwatch.correlate.logging import log_ids_of
 from bearerwatch.errors import DidNotEnable
 from bearerwatch.redact.engine import redact_text
 from bearerwatch.redact.logging import PLACEHOLDER, redacted_traceback
@@ -34,6 +37,7 @@ _emit: Any = _handlers.Handler.emit
 _print: Any = _interceptor.print
 _lock = threading.Lock()
 _installed = False
+_log_ids = False
 
 
 class Message(_Message):  # type: ignore[misc]
@@ -50,14 +54,23 @@ class Message(_Message):  # type: ignore[misc]
         super().__setattr__(name, value)
 
 
-def install_loguru() -> None:
+def install_loguru(*, log_ids: bool | None = None) -> None:
     """Keep tokens out of what loguru writes, in this process: every handler, added before or after.
 
     Message, ``extra``, exception (also with ``diagnose``), serialized records and the record that a sink is given.
-    Calling it again changes nothing. A child process that is spawned has to call it for itself.
+    Calling it again changes nothing but *log_ids*. A child process that is spawned has to call it for itself.
+
+    Args:
+        log_ids: whether ``extra`` has :data:`bearerwatch.correlate.LOG_IDS` for every handler, for formats such as
+            ``{extra[request_id]}``. By default it has, unless the environment's ``BEARERWATCH_LOG_IDS`` says otherwise.
+
+    Raises:
+        ConfigurationError: ``BEARERWATCH_LOG_IDS`` says what it cannot.
     """
-    global _installed  # noqa: PLW0603
+    global _installed, _log_ids  # noqa: PLW0603
+    wanted = bool(log_ids_of(os.environ.get("BEARERWATCH_LOG_IDS") or True)) if log_ids is None else log_ids
     with _lock:
+        _log_ids = wanted
         if not _installed:
             _handlers.Handler.emit = _safe_emit
             _handlers.Message = Message
@@ -77,7 +90,17 @@ def uninstall_loguru() -> None:
 
 
 def _safe_emit(self: Any, record: Any, *args: Any, **kwargs: Any) -> None:
-    _emit(self, _safe_record(record), *args, **kwargs)
+    record = _safe_record(record)
+    _emit(self, _named(record) if _log_ids else record, *args, **kwargs)
+
+
+def _named(record: Any) -> Any:
+    """*record* with the ids of the request at hand; what is ``extra`` by their names stays."""
+    try:
+        return {**record, "extra": {**ids_at_hand(), **record["extra"]}}
+    except Exception as error:  # noqa: BLE001 - host boundary: a log call never raises because of us
+        _guard.swallowed("ids of a loguru record", error)
+        return record
 
 
 def _safe_record(record: Any) -> Any:
