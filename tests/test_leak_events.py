@@ -69,7 +69,7 @@ def facts(token: str) -> Facts:
 
 def test_the_event_says_who_where_and_which_token_within_which_request(log: logging.Logger) -> None:
     kept, token = Kept(), jwt()
-    watch = Watch(Settings(service="shop"), [kept])
+    watch = Watch(Settings.from_env(service="shop", trusted_proxies="203.0.113.7"), [kept])
     exchange = watch.open(facts(token))
     log.info("got %s", token)
     exchange.finish(200)

@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 
 from msgspec import Struct
 
-from bearerwatch import _guard
+from bearerwatch import _guard, _trace
 from bearerwatch.callers import Callers, canonical
 from bearerwatch.classify import Presented, State, classify
 from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
@@ -85,6 +85,8 @@ class Facts(Struct, frozen=True, gc=False):
     traceparent: str | None = None
     other: tuple[str, str] | None = None
     """A token from elsewhere, as ``(source, credential)``: a websocket subprotocol, say."""
+    tracestate: str | None = None
+    """Looked at with ``traceparent`` alone, and both from a trusted peer alone: others begin a trace of their own."""
 
 
 class Watch:
@@ -241,9 +243,11 @@ class Exchange:
                 known = self._unusual(authorization, known)
         self._known = known
         self._event_id = request_id = new_id(int(now * 1000))
+        traceparent = trace_id = parent = None
         if watch.callers.trusting:
             self._trusted_peer = watch.callers.trusts(facts.peer_ip)
             if self._trusted_peer:
+                traceparent = facts.traceparent
                 given = valid_request_id(facts.request_id)
                 if given is not None and redact_text(given) == given:  # a proxy hands on what a caller puts there
                     request_id = given
@@ -251,11 +255,12 @@ class Exchange:
             self._trusted_peer = False
         self.request_id = request_id
         """The id this request has in its event and in the ``X-Request-ID`` of its answer."""
-        if facts.traceparent is None:
-            self._context = context = RequestContext(request_id, None, None, known.token_id)
-        else:
-            trace_id, parent = parse_traceparent(facts.traceparent)
-            self._context = context = RequestContext(request_id, trace_id, parent, known.token_id)
+        if traceparent is not None:
+            trace_id, parent = parse_traceparent(traceparent)
+        self._context = context = RequestContext(request_id, trace_id, parent, known.token_id)
+        if traceparent is not None and trace_id is not None:
+            context.trace_flags = _trace.sampled(traceparent)
+            context.tracestate = _trace.parse_tracestate(facts.tracestate)
         if self._token is not None:
             context.credential = self._token
         self._reset: Token[RequestContext | None] | None = current.set(context)

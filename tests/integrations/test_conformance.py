@@ -17,6 +17,9 @@ from fakes import opaque as random_token
 from watched.policy import issue, opaque
 
 
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
 class Case(NamedTuple):
     path: str
     status: int
@@ -81,7 +84,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_one_request_leaves_one_event_which_says_what_happened(stack: Any, case: Case) -> None:
-    headers = [("User-Agent", "test/1"), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+    headers = [("User-Agent", "test/1"), ("traceparent", f"00-{TRACE}-{SPAN}-01")]
     if case.auth is not None:
         headers.append(("Authorization", case.auth))
     before = datetime.now(UTC)
@@ -92,8 +95,7 @@ def test_one_request_leaves_one_event_which_says_what_happened(stack: Any, case:
     assert event.route == stack.templates.get(case.route or "", case.route)
     assert (event.method, event.path, event.user_agent) == ("GET", case.path, "test/1")
     assert (event.client_ip, event.peer_ip) == ("192.0.2.9", "192.0.2.9")
-    assert event.trace_id == "0af7651916cd43dd8448eb211c80319c"
-    assert event.parent_request_id == "b7ad6b7169203331"
+    assert (event.trace_id, event.parent_request_id) == (None, None)  # a stranger chooses no ids
     assert before - timedelta(seconds=1) < event.ts <= datetime.now(UTC)
     assert event.duration_us is not None
     assert 0 <= event.duration_us < 5_000_000
@@ -279,12 +281,24 @@ def test_a_trusted_proxy_is_believed(build: Any, name: str) -> None:
             ("X-Request-ID", "of-the-proxy-1"),
             ("X-Forwarded-For", "198.51.100.1, 203.0.113.5"),
             ("X-Forwarded-For", "192.0.2.77"),
+            ("traceparent", f"00-{TRACE}-{SPAN}-01"),
         ]
     )
     assert seen.headers["x-request-id"] == event.request_id == "of-the-proxy-1"
+    assert (event.trace_id, event.parent_request_id) == (TRACE, SPAN)
     assert (event.client_ip, event.peer_ip) == ("203.0.113.5", "192.0.2.9")
     seen, event = stack.one(headers=[("X-Request-ID", "not ok\x1b")])
     assert seen.headers["x-request-id"] == event.request_id != "not ok\x1b"
+
+
+@pytest.mark.parametrize("name", ["flask", "django-sync", "django-async", "starlette", "fastapi"])
+def test_of_two_ids_neither_is_taken(build: Any, name: str) -> None:
+    """Nor of two headers with the same: W3C Trace Context §3.2, and which of two proxies is to be believed?"""
+    stack = build(name, trusted_proxies="192.0.2.0/24")
+    once = [("X-Request-ID", "of-the-proxy-1"), ("traceparent", f"00-{TRACE}-{SPAN}-01")]
+    for twice in (once * 2, [*once, ("X-Request-ID", "of-another-1"), ("traceparent", f"00-{SPAN * 2}-{SPAN}-01")]):
+        _, event = stack.one(headers=twice)
+        assert (event.request_id, event.trace_id, event.parent_request_id) == (event.event_id, None, None)
 
 
 def test_a_peer_without_an_address_is_no_error(stack: Any) -> None:

@@ -102,7 +102,7 @@ def server() -> Iterator[tuple[str, list[Headers]]]:
 
 def during(ask: Callable[[], None], **given: Any) -> AuthEvent:
     """Do *ask* amid a request, and return its event."""
-    desk = Desk()
+    desk = Desk(trusted_proxies="192.0.2.9")
     exchange = desk.watch.open(facts(authorization=f"Bearer {opaque()}", **given))
     ask()
     exchange.finish(200)
@@ -126,8 +126,10 @@ def test_another_service_hears_for_which_request_it_is_asked(client: Ask, server
 def test_a_trace_that_came_in_goes_on(client: Ask, server: tuple[str, list[Headers]]) -> None:
     url, asked = server
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    event = during(lambda: client(f"{url}/orders", {}), traceparent=f"00-{trace}-00f067aa0ba902b7-01")
-    assert asked[-1]["traceparent"] == f"00-{trace}-{event.span_id}-01"
+    state = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+    event = during(lambda: client(f"{url}/orders", {}), traceparent=f"00-{trace}-00f067aa0ba902b7-00", tracestate=state)
+    assert asked[-1]["traceparent"] == f"00-{trace}-{event.span_id}-00"
+    assert asked[-1]["tracestate"] == state
     assert (event.trace_id, event.parent_request_id) == (trace, "00f067aa0ba902b7")
 
 

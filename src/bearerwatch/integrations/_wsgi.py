@@ -33,6 +33,8 @@ def open_environ(watch: Watch, environ: dict[str, Any], path: str | None = None)
                 get("HTTP_USER_AGENT"),
                 get("HTTP_X_REQUEST_ID"),
                 get("HTTP_TRACEPARENT"),
+                None,
+                get("HTTP_TRACESTATE"),
             )
         )
     except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us

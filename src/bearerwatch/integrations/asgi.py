@@ -32,8 +32,10 @@ _BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.respo
 """Messages that may end an answer; the others are extensions' and end none."""
 _MAX_JOINED = 8192
 """Bytes kept of what came before, where a header is repeated: thousands of them cost no more than a few."""
-_LISTS = frozenset({b"x-forwarded-for", b"forwarded", b"sec-websocket-protocol"})
+_LISTS = frozenset({b"x-forwarded-for", b"forwarded", b"sec-websocket-protocol", b"tracestate"})
 """Headers that may be repeated and mean the same joined by commas (RFC 9110 §5.3)."""
+_ONCE = frozenset({b"traceparent", b"x-request-id"})
+"""Headers that say nothing if there are two: joined they are no ids any more."""
 _REFUSING_CLOSES = {1008: 401, 3000: 401, 4401: 401, 3003: 403, 4403: 403}
 """Close codes that refuse the caller: RFC 6455 §7.4.1, IANA's 3000 and 3003, and the usual private ones."""
 
@@ -225,6 +227,7 @@ def _facts(scope: Scope) -> Facts:
     get = found.get
     authorization, agent, request_id = get(b"authorization"), get(b"user-agent"), get(b"x-request-id")
     forwarded_for, forwarded, traceparent = get(b"x-forwarded-for"), get(b"forwarded"), get(b"traceparent")
+    tracestate = None if traceparent is None else get(b"tracestate")
     client = scope.get("client")
     protocol = get(b"sec-websocket-protocol") if scope["type"] == "websocket" else None
     return Facts(
@@ -240,6 +243,7 @@ def _facts(scope: Scope) -> Facts:
         None if request_id is None else request_id.decode("latin-1"),
         None if traceparent is None else traceparent.decode("latin-1"),
         None if protocol is None else _subprotocol(protocol.decode("latin-1")),
+        None if tracestate is None else tracestate.decode("latin-1"),
     )
 
 
@@ -249,7 +253,9 @@ def _joined(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes],
     several: bytes | None = None
     for name, value in headers:
         before = found.get(name)
-        if not before or name not in _LISTS:
+        if before and name in _ONCE:
+            found[name] = before[:_MAX_JOINED] + b"," + value
+        elif not before or name not in _LISTS:
             if before and name == b"authorization":
                 several = value if several is None else several[:_MAX_JOINED] + b"," + value
             else:
