@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["FAILURES", "REASONS", "SCHEMA_VERSION", "AuthEvent", "Kind", "Outcome"]
+__all__ = ["FAILURES", "REASONS", "REPEATED", "SCHEMA_VERSION", "AuthEvent", "Kind", "Outcome"]
 
 SCHEMA_VERSION = 1
 """Version of the wire format. Adding an optional field keeps it; anything else raises it."""
@@ -73,6 +73,9 @@ FAILURES: frozenset[Outcome] = frozenset(
 )
 """Outcomes that are not a request let in. They are logged as WARNING."""
 
+REPEATED = "told_by_service"
+"""The reason of an access log's event whose request another source has told of: rules do not count it again."""
+
 REASONS: dict[str, str] = {
     "alg_none": "The JWT header says alg=none (RFC 8725 §3.2).",
     "alg_not_allowed": "The JWT header names an algorithm the service does not allow.",
@@ -114,7 +117,11 @@ REASONS: dict[str, str] = {
     "bad_proof": "The DPoP proof does not hold, or is for another request (RFC 9449 §4.3).",
     "replayed_proof": "The DPoP proof has been used before (RFC 9449 §11.1).",
     "nonce_wanted": "The DPoP proof lacks the nonce that the service has given (RFC 9449 §9).",
+    "weak_sign_in": "The service asks for a stronger sign-in than the token is of (RFC 9470).",
     "not_bound": "A DPoP proof by another key than the token's, or with a token of no key (RFC 9449 §7.1).",
+    "not_logged": "Of an access log, which does not say whether a token was presented: the outcome is the status's.",
+    "no_answer": "Of an access log, which names no status: the connection ended without an answer.",
+    REPEATED: "Of an access log, whose request a service has told of itself: kept for the timeline, no rule counts it.",
 }
 """Reasons bearerwatch itself gives and what they mean. The set is open: adapters add their own."""
 

@@ -8,6 +8,7 @@ import pytest
 from bearerwatch.detect.ir import And, Compare, EventCount, Not, Op, Or, Sequence, ValueCount, Wildcard
 from bearerwatch.detect.sigma import read_rule
 from bearerwatch.errors import RuleError
+from bearerwatch.event import REPEATED
 
 HEAD = """\
 title: Failed
@@ -50,6 +51,23 @@ def where(tmp_path: Path, detection: str, condition: str = "selection") -> objec
     selected = rule.correlation.selection.where  # type: ignore[attr-defined]
     assert selected.items[0] == Compare("kind", Op.IN, ("auth",))
     return selected.items[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "once"),
+    [("", "client_ip", True), ("", "service", False), ("\n    service: edge", "client_ip", False)],
+    ids=["of any service", "by service", "of one service"],
+)
+def test_a_request_that_a_gateway_saw_too_counts_once(tmp_path: Path, more: str, key: str, once: bool) -> None:
+    """But for rules that ask for services: those count what each of them saw."""
+    base = (
+        "title: F\nname: failed\nlogsource: {product: bearerwatch, service: auth}\n"
+        f"detection:\n  selection:\n    status: 401{more}\n  condition: selection\n---\n"
+    )
+    rule = read(tmp_path, base + ROOT.replace("[client_ip]", f"[{key}]"))
+    repeated = Not(Compare("reason", Op.IN, (REPEATED,), cased=True))
+
+    assert (repeated in rule.correlation.selection.where.items) is once  # type: ignore[attr-defined]
 
 
 def refused(tmp_path: Path, text: str) -> str:

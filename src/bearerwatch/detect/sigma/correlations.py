@@ -21,15 +21,18 @@ from bearerwatch.detect.ir import (
     Condition,
     Correlation,
     EventCount,
+    Not,
     Op,
     Or,
     Selection,
     Sequence,
     Step,
     ValueCount,
+    fields_of,
 )
 from bearerwatch.detect.sigma.complaints import CANNOT, said
 from bearerwatch.detect.sigma.conditions import Refusal, condition
+from bearerwatch.event import REPEATED, Kind
 
 __all__ = ["Parsed", "Translation"]
 
@@ -39,6 +42,8 @@ _MAX_WINDOW = 7 * 86_400
 _MAX_COUNT = 1_000_000
 _MAX_KEY = 8
 _MAX_STEPS = 8
+_ONCE = Not(Compare("reason", Op.IN, (REPEATED,), cased=True))
+"""A request that a service and the gateway before it both told of is one."""
 
 
 class Translation:
@@ -73,7 +78,7 @@ class Translation:
                 "use event_count, value_count or temporal_ordered",
                 ("correlation", "type"),
             )
-        selection = self._union(rule)
+        selection = self._union(rule, keys)
         at_least, counted = _threshold(document, rule)
         if rule.type is SigmaCorrelationType.VALUE_COUNT:
             return ValueCount(selection, keys, seconds, at_least, _counted(document, counted, keys))
@@ -101,7 +106,7 @@ class Translation:
 
     def _step(self, rule: Parsed, keys: tuple[str, ...]) -> Step:
         if isinstance(rule, SigmaRule):
-            return self._selection(rule)
+            return self._selection(rule, keys)
         if rule.type is SigmaCorrelationType.TEMPORAL_ORDERED:
             raise self._document(rule).error("is an ordered correlation within another: put all steps into one")
         step = self(rule)
@@ -112,7 +117,7 @@ class Translation:
             )
         return step
 
-    def _union(self, rule: SigmaCorrelationRule) -> Selection:
+    def _union(self, rule: SigmaCorrelationRule, keys: tuple[str, ...]) -> Selection:
         bases = []
         for reference in rule.referenced_rules:
             if not isinstance(reference.rule, SigmaRule):
@@ -120,12 +125,12 @@ class Translation:
                     "counts the hits of another correlation, which is not supported: refer to base rules",
                     ("correlation", "rules"),
                 )
-            bases.append(self._selection(reference.rule))
+            bases.append(self._selection(reference.rule, keys))
         if len(bases) == 1:
             return bases[0]
         return Selection("+".join(base.name for base in bases), Or(tuple(base.where for base in bases)))
 
-    def _selection(self, rule: SigmaRule) -> Selection:
+    def _selection(self, rule: SigmaRule, keys: tuple[str, ...]) -> Selection:
         document = self._document(rule)
         source = rule.logsource
         if source.product != "bearerwatch" or source.service not in CLOSED["kind"] or source.category is not None:
@@ -134,9 +139,11 @@ class Translation:
                 f"(service is the kind of event: {', '.join(sorted(CLOSED['kind']))})",
                 ("logsource",),
             )
-        return Selection(
-            str(rule.name or rule.title), And((Compare("kind", Op.IN, (source.service,)), _where(document, rule)))
-        )
+        kind, where = Compare("kind", Op.IN, (source.service,)), _where(document, rule)
+        selection = Selection(str(rule.name or rule.title), And((kind, where)))
+        if source.service != Kind.AUTH or "service" in fields_of(EventCount(selection, keys, 0, 0)):
+            return selection  # what asks for services counts what each of them saw
+        return Selection(selection.name, And((kind, where, _ONCE)))
 
 
 def _keys(document: Document, names: list[str]) -> tuple[str, ...]:
