@@ -18,11 +18,12 @@ import msgspec
 from msgspec import Meta
 
 from bearerwatch.callers import address
-from bearerwatch.event import SCHEMA_VERSION, AuthEvent, Kind
+from bearerwatch.event import REPEATED, SCHEMA_VERSION, AuthEvent, Kind
 from bearerwatch.ingest.clean import cleaner
 from bearerwatch.ingest.geo import Geo
 from bearerwatch.ingest.lines import MAX_LINE, RawLine
 from bearerwatch.ingest.recent import Recent
+from bearerwatch.ingest.told import Told
 
 __all__ = ["Decoded", "Decoder", "Rejection"]
 
@@ -146,6 +147,8 @@ class Decoder:
         self._encode = msgspec.json.Encoder().encode
         self.counts: Counter[str] = Counter()
         """``accepted``, ``duplicates``, ``unknown_fields`` and ``rejected_<code>`` since the start."""
+        self.told: Told | None = None
+        """Knows which requests were told of, where access logs are read beside services."""
 
     def __call__(self, raws: Iterable[RawLine], now: datetime) -> Decoded:
         """What *raws*, received at *now* (aware UTC), are."""
@@ -223,6 +226,9 @@ class Decoder:
             changes["expires_at"] = None
         if event.service is None:
             changes["service"] = _short(raw.source.partition(":")[2])
+        told, request_id = self.told, event.request_id
+        if told is not None and request_id is not None and event.kind is Kind.AUTH and told(raw.source, request_id):
+            changes["reason"] = REPEATED
         return msgspec.structs.replace(event, **changes) if changes else event
 
     def _located(self, event: _Wire) -> dict[str, Any]:
