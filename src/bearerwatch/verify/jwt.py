@@ -47,7 +47,10 @@ _CRIT = _refused(Outcome.INVALID, "unknown_crit")
 _UNTRUSTED = _refused(Outcome.INVALID, "untrusted_key")
 _UNKNOWN_KID = _refused(Outcome.INVALID, "unknown_kid")
 _SIGNATURE = _refused(Outcome.INVALID, "bad_signature")
-_UNAVAILABLE = _refused(Outcome.ERROR, "keys_unavailable")
+
+
+def _unavailable(error: KeysUnavailable) -> Verdict:
+    return Verdict(outcome=Outcome.ERROR, reason="keys_unavailable", retry_after=error.retry_after)
 
 
 class _Header(NamedTuple):
@@ -132,8 +135,8 @@ class JwtVerifier:
         token, header = opened
         try:
             keys = self._keys.find(header.kid)
-        except KeysUnavailable:
-            return _UNAVAILABLE
+        except KeysUnavailable as error:
+            return _unavailable(error)
         return self._judged(token, header, keys, jkt)
 
     async def averify(self, token: str, *, jkt: str | None = None) -> Verdict:
@@ -144,8 +147,8 @@ class JwtVerifier:
         token, header = opened
         try:
             keys = await self._keys.afind(header.kid)
-        except KeysUnavailable:
-            return _UNAVAILABLE
+        except KeysUnavailable as error:
+            return _unavailable(error)
         return self._judged(token, header, keys, jkt)
 
     def _opened(self, token: str) -> tuple[str, _Header] | Verdict:

@@ -32,6 +32,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Unix time in seconds (RFC 7519 §2, NumericDate)."""
     claims: Mapping[str, Any] = {}
     """All claims of an authentic token; empty for any other."""
+    retry_after: float | None = None
+    """Where nothing could be found out, seconds after which asking again may help."""
 
     def __repr__(self) -> str:
         """Without claims, which may name people."""
