@@ -16,9 +16,10 @@ SITES = Path(__file__).parents[1] / "tests" / "libraries" / "sites"
 IDS = tuple(f"adapters.{path.stem}" for path in sorted(SITES.glob("[a-z]*.py")))
 METHOD = """\
 The application of each library that the conformance tests play, in a process of its own, through its WSGI or ASGI
-callable. Requests with a good token are served one with the adapter and one without it, in turns, the middleware there
-both times; the figure is the difference of the medians. The notes say the same of an expired token: where a library
-hides why it refused, it is asked once more, which costs about what it had cost. A/A is the same without it twice."""
+callable. A hundred requests with a good token are served with the adapter and a hundred without it, in turns, the
+middleware there both times; the figure is the difference between the medians of the quietest turns. The notes say the
+same of an expired token: where a library hides why it refused, it is asked once more, which costs about what it had
+cost. A/A is the same without it twice."""
 
 _LIMIT = 5.0
 

@@ -55,6 +55,9 @@ class Holder(Struct, frozen=True, gc=False):
     required_scopes: str | None
 
 
+_NOBODY = Holder(None, None, None, None)
+
+
 class Memory:
     """Reads credentials, and what is said of their holders, once.
 
@@ -96,6 +99,8 @@ class Memory:
             required: the scopes that were asked for.
             alone: whether it is the only one of its request; else nothing is remembered.
         """
+        if decision.subject is None and decision.client_id is None and decision.scopes is None and required is None:
+            return _NOBODY
         if not alone:
             return self._holder(known, decision, required)
         credential = known.presented_id

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from bearerwatch.classify import classify
 from bearerwatch.context import RequestContext, current, note
@@ -17,7 +19,7 @@ from bearerwatch.fingerprint import fingerprint
 __all__ = ["Checked", "checked", "keep", "note_answer", "note_refused", "of_request", "raised_in", "scopes_in"]
 
 
-class Checked(NamedTuple):
+class Checked(Struct, frozen=True, gc=False):
     """The result of one check."""
 
     outcome: Outcome
@@ -73,6 +75,8 @@ def note_answer() -> None:
         return
     if found.outcome is Outcome.SUCCESS:
         noted, claims = context.noted, found.claims
+        if noted is not None and noted.verified and (claims is None or "scopes" not in claims):
+            return
         said = noted is not None and noted.scopes is not None
         odd = not said and claims is not None and "scopes" in claims  # by the standard names they have been read
         note(verified=True, scopes=found.scopes if odd else None)

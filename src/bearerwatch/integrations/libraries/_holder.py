@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from bearerwatch.context import note
+from bearerwatch.integrations._checked import checked
 
 __all__ = ["note_claims", "note_holder"]
 
+_PLAIN = (str, int, UUID)
 _NAMES = ("sub", "user_id", "pk", "id")
 """Claims, and attributes, that name a holder; of a row of tokens it is ``user_id``, and not the row's own ``id``."""
 
@@ -25,7 +27,10 @@ def note_holder(found: Any, text: str | None = None) -> None:
         found: what the application's check returned.
         text: *found* where that is text and known not to be the token.
     """
-    if isinstance(found, Mapping):
+    heard = checked()
+    if heard is not None and heard.claims is found and found is not None and _names(found.get("sub")):
+        note(verified=True)  # what else the JWT says has been read
+    elif isinstance(found, Mapping):
         note(
             verified=True,
             subject=next((found[name] for name in _NAMES if _names(found.get(name))), None),
@@ -61,7 +66,7 @@ def _of(found: Any) -> object:
 
 
 def _names(value: object) -> bool:
-    return isinstance(value, int | str | UUID) and not isinstance(value, bool)
+    return type(value) in _PLAIN or (isinstance(value, int | str | UUID) and not isinstance(value, bool))
 
 
 def _plain(value: object) -> object:

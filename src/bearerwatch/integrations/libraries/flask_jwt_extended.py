@@ -17,6 +17,7 @@ from jwt.exceptions import InvalidTokenError
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import note_cause
+from bearerwatch.integrations._checked import checked
 from bearerwatch.integrations.libraries._holder import note_claims
 
 __all__ = ["DISTRIBUTION", "TESTED", "flask_answered", "flask_raised"]
@@ -64,6 +65,9 @@ def _elsewhere(credential: str | None) -> bool:
 
 def flask_answered() -> None:
     """Whose the JWT is that was let in."""
+    found = checked()
+    if found is not None and found.outcome is Outcome.SUCCESS and current_app.config["JWT_IDENTITY_CLAIM"] == "sub":
+        return  # PyJWT was heard to check it, and the rest of what it says has been read
     try:
         claims = get_jwt()
     except RuntimeError:  # nobody has asked for one

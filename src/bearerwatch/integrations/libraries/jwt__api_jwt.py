@@ -48,8 +48,12 @@ def install() -> None:
         except PyJWTError as error:
             _hear(jwt, args, kwargs, error=error)
             raise
-        if current.get() is not None:
-            _hear(jwt, args, kwargs, claims=found["payload"])
+        context = current.get()
+        if context is not None:
+            if jwt == context.credential and "options" not in kwargs and len(args) <= _OPTIONS:  # as most are asked
+                context.checked = Checked(Outcome.SUCCESS, None, True, found["payload"])
+            else:
+                _hear(jwt, args, kwargs, claims=found["payload"])
         return found
 
     PyJWT.decode_complete = decode_complete  # type: ignore[method-assign]
