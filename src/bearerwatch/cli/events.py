@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bearerwatch.cli._export import export
 from bearerwatch.cli._find import find
 from bearerwatch.cli._options import Database, Json, StateFolder, caller, database_url, moment, state_folder
 from bearerwatch.cli._output import console, lines, say
@@ -22,16 +23,23 @@ if TYPE_CHECKING:
 __all__ = ["app", "events"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.command(
+    "export",
+    epilog="Example: bearerwatch events export --format ocsf --since 1d --out events.ndjson.zst\n\n"
+    "Example: bearerwatch events export --to https://otel.example.org/v1/logs --checkpoint otel.checkpoint",
+)(export)
 
 _LATE = timedelta(minutes=2)
 _POLL = 1.0
 
 
-@app.command(
+@app.callback(
+    invoke_without_command=True,
     epilog="Example: bearerwatch events --since 15m --outcome invalid --ip 203.0.113.7\n\n"
-    "Example: bearerwatch events --follow --json | jq .outcome"
+    "Example: bearerwatch events --follow --json | jq .outcome",
 )
 def events(
+    context: typer.Context,
     *,
     since: Annotated[str, typer.Option(help="From when: 15m, 2h, 7d ago, or 2026-01-31T12:00:00Z.")] = "1h",
     until: Annotated[str | None, typer.Option(help="Until when; now if not given.", show_default=False)] = None,
@@ -57,6 +65,11 @@ def events(
 
     With --json: NDJSON, one event a line with all its fields.
     """
+    if context.invoked_subcommand is not None:
+        sources = map(context.get_parameter_source, context.params)
+        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+            raise ConfigurationError("options of 'events export' stand behind the word export")
+        return
     from bearerwatch.store.reader import Reader  # noqa: PLC0415 - loads DuckDB
 
     now = datetime.now(UTC)

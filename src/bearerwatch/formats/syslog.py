@@ -17,7 +17,7 @@ from bearerwatch.formats._told import instant, summary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FACILITIES", "MAPPING", "MAX_BYTES", "Syslog", "encode", "frame"]
+__all__ = ["EXAMPLE_PEN", "FACILITIES", "MAPPING", "MAX_BYTES", "Syslog", "encode", "frame"]
 
 FACILITIES: Mapping[str, int] = {
     "user": 1,
@@ -29,7 +29,7 @@ FACILITIES: Mapping[str, int] = {
 """Facilities by name (RFC 5424 §6.2.1)."""
 MAX_BYTES = 2048
 """What a receiver should take at least, by RFC 5424 §6.1; one message fits a datagram."""
-_EXAMPLE_PEN = 32473
+EXAMPLE_PEN = 32473
 """The enterprise number for examples (RFC 5612)."""
 
 _TRACE = ("trace_id", "span_id")
@@ -89,7 +89,7 @@ class Syslog:
     """
 
     def __init__(
-        self, *, facility: str = "authpriv", enterprise: int = _EXAMPLE_PEN, max_bytes: int = MAX_BYTES
+        self, *, facility: str = "authpriv", enterprise: int = EXAMPLE_PEN, max_bytes: int = MAX_BYTES
     ) -> None:
         if facility not in FACILITIES:
             raise ValueError(f"a facility is one of {', '.join(FACILITIES)}")

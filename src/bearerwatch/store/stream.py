@@ -117,7 +117,7 @@ class Batches:
         where, values = " AND ".join([*self._where, "received_at <= $last_at"]), dict(self._values)
         values["last_at"] = latest[0] if latest else datetime.min  # noqa: DTZ901 - as the columns are
         shown = ", ".join(f'"{name}"::TIMESTAMPTZ AS "{name}"' if name in _TIMES else f'"{name}"' for name in COLUMNS)
-        options = f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
+        options = f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}, USE_TMP_FILE false)"
 
         def copy(events: str) -> list[Any]:
             sql = f"COPY (SELECT {shown} FROM {events} WHERE {where}) TO {quoted(path)} {options}"  # noqa: S608
