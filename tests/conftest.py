@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from bearerwatch import _guard, observe, uninstall_logging
+from bearerwatch import _guard, _trace, observe, uninstall_logging
 from bearerwatch.context import live
 from bearerwatch.fingerprint import KeyRing, use
 from bearerwatch.redact import logging as redact_logging
@@ -43,6 +43,7 @@ def own_process(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     for name in [name for name in os.environ if name.startswith("BEARERWATCH_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("BEARERWATCH_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(_trace, "tracer", None)
     use(KeyRing([TEST_KEY]))
     _guard.reset()
     _guard.reraise(True)

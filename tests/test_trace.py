@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bearerwatch._trace import parse_traceparent, parse_tracestate, sampled
+from bearerwatch._trace import parse_traceparent, parse_tracestate, passed_flags
 from bearerwatch.context import onward
 from desk import Desk, facts
 from fakes import jwt, leaked
@@ -55,10 +55,10 @@ def test_nobody_is_trusted_unless_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "passed"), [("00", "00"), ("01", "01"), ("02", "00"), ("03", "01"), ("fe", "00"), ("ff", "01")]
+    ("flags", "passed"), [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("fe", "02"), ("ff", "03")]
 )
-def test_whether_it_is_sampled_is_passed_on_and_nothing_else(flags: str, passed: str) -> None:
-    assert sampled(f"00-{TRACE}-{SPAN}-{flags}") == passed
+def test_flags_that_mean_something_are_passed_on_and_no_others(flags: str, passed: str) -> None:
+    assert passed_flags(f"00-{TRACE}-{SPAN}-{flags}") == passed
     told, _ = asked(traceparent=f"00-{TRACE}-{SPAN}-{flags}")
     assert told["traceparent"].endswith(f"-{passed}")
 

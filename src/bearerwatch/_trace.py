@@ -6,11 +6,9 @@ https://www.w3.org/TR/trace-context/
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["SAMPLED", "Span", "active", "parse_traceparent", "parse_tracestate", "recording", "sampled"]
+__all__ = ["SAMPLED", "Span", "Tracer", "parse_traceparent", "parse_tracestate", "passed_flags", "tracer"]
 
 SAMPLED = "01"
 """The flags of a trace whose caller may have recorded something: a watched request leaves an event."""
@@ -19,6 +17,8 @@ _TRACEPARENT_00 = 55
 _MAX_TRACEPARENT = 256
 _FLAGS = 53
 """Where in a ``traceparent`` of any version its flags begin."""
+_DEFINED = 0x03
+"""The flags that mean something."""
 _MAX_TRACESTATE = 512
 _MAX_MEMBERS = 32
 _MEMBER = re.compile(r"([a-z0-9][a-z0-9_*/@-]{0,255})=[ -+\--<>-~]{0,255}[!-+\--<>-~]\Z")
@@ -35,13 +35,24 @@ class Span(NamedTuple):
     tracestate: str | None
 
 
-active: Callable[[], Span | None] | None = None
-"""Tells the tracer's active span, where the application has loaded a tracer; it never raises."""
+class Tracer(Protocol):
+    """The tracer of the application. None of it raises."""
+
+    def active(self) -> Span | None:
+        """The span that is active now."""
+
+    def recording(self) -> bool:
+        """Whether spans are recorded in this process, so that a request without one may yet be given one."""
+
+    def begun(self, context: Any) -> None:
+        """A request begins: if a span is active, it is the request's."""
+
+    def finished(self, context: Any, event: Any, *, plain: bool) -> None:
+        """Tell the request's span what became of it; *plain* says that the event's subject is no pseudonym."""
 
 
-def recording() -> bool:
-    """Whether the process records spans of its own, so that a request without one may yet be given one."""
-    return "opentelemetry.sdk.trace" in sys.modules
+tracer: Tracer | None = None
+"""Set once the application has loaded a tracer."""
 
 
 def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
@@ -59,12 +70,13 @@ def parse_traceparent(value: str | None) -> tuple[str | None, str | None]:
     return match[1], match[2]
 
 
-def sampled(traceparent: str) -> str:
-    """The flags to pass on of a ``traceparent`` that :func:`parse_traceparent` could read: whether it is sampled.
+def passed_flags(traceparent: str) -> str:
+    """The flags to pass on of a ``traceparent`` that :func:`parse_traceparent` could read.
 
-    The other bits are not defined in version 00, and whoever passes a trace on sets them to zero (§3.2.2.5).
+    Whether it is sampled, and whether its trace id is random (https://www.w3.org/TR/trace-context-2/#trace-flags). The
+    other bits have no meaning yet, and whoever passes a trace on sets them to zero.
     """
-    return "01" if int(traceparent[_FLAGS : _FLAGS + 2], 16) & 1 else "00"
+    return f"{int(traceparent[_FLAGS : _FLAGS + 2], 16) & _DEFINED:02x}"
 
 
 def parse_tracestate(value: str | None) -> str | None:

@@ -214,7 +214,7 @@ def onward() -> dict[str, str]:
     context = current.get()
     if context is None:
         return {}
-    span = None if _trace.active is None else _trace.active()
+    span = None if _trace.tracer is None else _trace.tracer.active()
     if span is not None:
         trace_id, span_id, flags, state = span
         headers = {"X-Request-ID": context.request_id, "traceparent": f"00-{trace_id}-{span_id}-{flags}"}

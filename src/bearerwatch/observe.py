@@ -259,10 +259,12 @@ class Exchange:
             trace_id, parent = parse_traceparent(traceparent)
         self._context = context = RequestContext(request_id, trace_id, parent, known.token_id)
         if traceparent is not None and trace_id is not None:
-            context.trace_flags = _trace.sampled(traceparent)
+            context.trace_flags = _trace.passed_flags(traceparent)
             context.tracestate = _trace.parse_tracestate(facts.tracestate)
         if self._token is not None:
             context.credential = self._token
+        if _trace.tracer is not None:
+            _trace.tracer.begun(context)
         self._reset: Token[RequestContext | None] | None = current.set(context)
 
     def decide(self, decision: Decision) -> None:
@@ -367,7 +369,10 @@ class Exchange:
             return
         self.finished = True
         try:
-            self._watch.emit(self._event(status, route, challenge, raised, judged or status))
+            event = self._event(status, route, challenge, raised, judged or status)
+            self._watch.emit(event)
+            if self._context.span is not None and _trace.tracer is not None:
+                _trace.tracer.finished(self._context, event, plain=self._watch.settings.plain_subjects)
         except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
             _guard.swallowed("making an event", error)
         self._context.credential = None

@@ -37,16 +37,17 @@ def ids_of(context: RequestContext) -> Mapping[str, str]:
     belongs to no trace begins one with its first line, so that its lines, its event and the services it asks later
     share it; then the ids are made once.
     """
-    if _trace.active is None:
+    tracer = _trace.tracer
+    if tracer is None:
         shown: Mapping[str, str] | None = context.shown
         if shown is None:
             context.begin_trace()
             shown = context.shown = _ids(context, context.trace_id, context.span_id)
         return shown
-    span = _trace.active()
+    span = tracer.active()
     if span is not None:
         return _ids(context, span.trace_id, span.span_id)
-    if not _trace.recording():
+    if not tracer.recording():
         context.begin_trace()
     return _ids(context, context.trace_id, context.span_id)
 
