@@ -67,6 +67,11 @@ class KeyRing:
         self.active_id = ringed[0][0]
         self.generated = generated
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Ids of all keys, the active one first."""
+        return (self.active_id, *(name for name, _ in self._older))
+
     def __repr__(self) -> str:
         return f"KeyRing(active={self.active_id!r}, older={[name for name, _ in self._older]!r})"
 
