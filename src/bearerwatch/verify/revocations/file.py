@@ -1,0 +1,256 @@
+"""Revocations in a file: one JSON object a line, replaced as a whole by whoever writes it.
+
+``bearerwatch revoke --to file:/path`` writes it; so may anything else: a mounted ConfigMap, a
+configuration management, an editor. A symbolic link is followed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+from bearerwatch.errors import BearerwatchError, ConfigurationError
+from bearerwatch.verify.revocations._entry import Revocation, collect, dump, merge, parse
+from bearerwatch.verify.revocations._source import Found, SourceLost
+
+__all__ = ["File", "open_ledger", "open_source"]
+
+MAX_BYTES = 512 << 20
+"""Bytes of a file that is read: a thousand tokens take some 200 kB."""
+_EVERY = 0.5
+_SETTLED = 1.0
+_LOCK_SECONDS = 10.0
+
+
+def open_source(url: str) -> File:
+    """The file that ``file:/path`` names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    scheme, _, path = url.partition(":")
+    path = unquote(path.removeprefix("//localhost").removeprefix("//"))
+    if scheme.lower() != "file" or not path.startswith("/") or "\0" in path:
+        raise ConfigurationError("revocations in a file are named file:/path, with the whole path")
+    return File(Path(path))
+
+
+open_ledger = open_source
+
+
+class File:
+    """One file, read and written.
+
+    Args:
+        path: where it is; need not be there yet.
+    """
+
+    every = _EVERY
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._entries: dict[str, float] = {}
+        self._settling = False
+
+    def poll(self) -> Found | None:
+        """The list if the file changed.
+
+        What is new is in force at once. What is missing is let go of only once the file has stood still for a second:
+        somebody may be amid writing it.
+
+        Raises:
+            SourceLost: it is not there, cannot be read, or anybody may write it.
+        """
+        try:
+            with self._open() as handle:
+                status = os.fstat(handle)
+                seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+                if seen == self._seen and not self._settling:
+                    return None
+                _check(status)
+                entries, refused = collect(_lines(_read(handle)), time.time())
+        except OSError as error:
+            raise SourceLost(_advice(error)) from None
+        now = time.time()
+        missing = {token_id: until for token_id, until in self._entries.items() if token_id not in entries}
+        missing = {token_id: until for token_id, until in missing.items() if until > now}
+        still = seen == self._seen and self._settling  # seen so the last time, half a second ago
+        self._settling = bool(missing) and not (still and abs(now - status.st_mtime) >= _SETTLED)
+        if self._settling:
+            entries |= missing
+        self._seen, self._entries = seen, entries
+        return Found(entries, refused)
+
+    def add(self, entries: Sequence[Revocation]) -> int:
+        """See :class:`~bearerwatch.verify.revocations.Ledger`.
+
+        Raises:
+            BearerwatchError: somebody else has been writing it for ten seconds.
+            OSError: it cannot be written.
+        """
+        with self._locked():
+            lines, known = self._parsed()
+            changed = 0
+            for entry in entries:
+                before = known.get(entry.token_id)
+                known[entry.token_id] = entry if before is None else merge(before, entry)
+                changed += known[entry.token_id] != before
+            if changed:
+                self._write(lines, known)
+        return changed
+
+    def remove(self, token_ids: Sequence[str]) -> int:
+        """See :class:`~bearerwatch.verify.revocations.Ledger`; raises as :meth:`add` does."""
+        with self._locked():
+            lines, known = self._parsed()
+            gone = [token_id for token_id in dict.fromkeys(token_ids) if known.pop(token_id, None) is not None]
+            if gone:
+                self._write(lines, known)
+        return len(gone)
+
+    def entries(self) -> list[Revocation]:
+        """See :class:`~bearerwatch.verify.revocations.Ledger`; an absent file is an empty list."""
+        _, known = self._parsed()
+        now = time.time()
+        return sorted(
+            (entry for entry in known.values() if entry.until is None or entry.until > now), key=lambda entry: entry.at
+        )
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        # not blocking: it may turn out to be a pipe, which would wait for a writer
+        handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def _parsed(self) -> tuple[list[bytes], dict[str, Revocation]]:
+        """Lines that are none of ours, which are kept as they are, and the entries."""
+        others: list[bytes] = []
+        known: dict[str, Revocation] = {}
+        try:
+            with self._open() as handle:
+                _check(os.fstat(handle))
+                data = _read(handle)
+        except FileNotFoundError:
+            return others, known
+        for line in _lines(data):
+            try:
+                entry = parse(line.strip())
+            except ValueError:
+                others.append(line)
+            else:
+                before = known.get(entry.token_id)
+                known[entry.token_id] = entry if before is None else merge(before, entry)
+        return others, known
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time. The lock is a file beside it, for the file itself is replaced."""
+        path = self._path.with_name(f".{self._path.name}.lock")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            deadline = time.monotonic() + _LOCK_SECONDS
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise BearerwatchError(
+                            f"{self._path} is being written by somebody else: try it again"
+                        ) from None
+                    time.sleep(0.02)
+            yield
+        finally:
+            os.close(handle)
+
+    def _write(self, lines: Sequence[bytes], known: dict[str, Revocation]) -> None:
+        now = time.time()
+        kept = sorted(
+            (entry for entry in known.values() if entry.until is None or entry.until > now), key=lambda entry: entry.at
+        )
+        text = b"".join(line + b"\n" for line in (*lines, *map(dump, kept)))
+        target = self._path.resolve()  # a link stays one
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        # Fingerprints are keyed: who reads them learns no token. The application may be of another user than whoever
+        # revokes, so a new file is readable; an existing one keeps its owner and mode.
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                view = memoryview(text)
+                while view:
+                    view = view[os.write(handle, view) :]
+                _alike(handle, target)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        folder = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _alike(handle: int, target: Path) -> None:
+    """Give what is written the mode and, where we may, the owner of what it replaces."""
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        return
+    os.fchmod(handle, stat.S_IMODE(status.st_mode))
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        try:
+            os.fchown(handle, status.st_uid, status.st_gid)
+        except PermissionError:
+            return
+
+
+def _check(status: os.stat_result) -> None:
+    """Refuse what is no list.
+
+    Raises:
+        SourceLost: it is no ordinary file, is too large, or is for anybody to write.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceLost("it is no ordinary file: name one")
+    if status.st_size > MAX_BYTES:
+        raise SourceLost(f"it has more than {MAX_BYTES >> 20} MB: 'bearerwatch revoke --list' says what is in it")
+    if status.st_mode & stat.S_IWOTH:
+        raise SourceLost("every user may write it, and so undo a revocation: chmod o-w it")
+
+
+def _read(handle: int) -> bytes:
+    pieces: list[bytes] = []
+    left = MAX_BYTES
+    while left > 0 and (piece := os.read(handle, min(left, 1 << 20))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Lines end in a newline alone: JSON escapes every other."""
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file; 'bearerwatch revoke' makes it"
+    return f"{error.strerror}: mend its path, owner or mode"
