@@ -77,7 +77,7 @@ def test_migrations_run_from_an_installed_package(tmp_path: Path, url: str) -> N
         check=False,
     )
 
-    assert (done.stdout, done.stderr) == ("0001\n", "")
+    assert (done.stdout, done.stderr) == (f"{head()}\n", "")
 
 
 class TestUtc:

@@ -26,6 +26,7 @@ __all__ = [
     "metadata",
     "offsets",
     "outbox",
+    "revocations",
     "segments",
 ]
 
@@ -151,6 +152,18 @@ outbox = sa.Table(
     sa.Index("ix_outbox_episode_id", "episode_id"),
 )
 """Notifications to send, written in the transaction that made them necessary."""
+
+revocations = sa.Table(
+    "revocations",
+    metadata,
+    sa.Column("token_id", sa.String(48), primary_key=True),
+    sa.Column("revoked_at", Utc, nullable=False),
+    sa.Column("until", Utc),  # when it may be forgotten
+    sa.Column("revoked_by", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Index("ix_revocations_until", "until"),
+)
+"""Tokens that are withdrawn, by fingerprint."""
 
 meta = sa.Table(
     "meta",
