@@ -1,7 +1,7 @@
 """Events over HTTP: ``POST /v1/events`` takes NDJSON and answers once it is durable.
 
-Errors are problem details (RFC 9457) that say what to do. ``GET /healthz`` tells whether the process lives,
-``GET /readyz`` whether it keeps what it is sent.
+``GET /v1/revocations`` hands out the list of withdrawn tokens. Errors are problem details (RFC 9457) that say what to
+do. ``GET /healthz`` tells whether the process lives, ``GET /readyz`` whether it keeps what it is sent.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from bearerwatch import _guard
 from bearerwatch.ingest.body import MAX_BODY, MAX_INFLATED, BodyError, Inflater, LineSplitter
 from bearerwatch.ingest.intake import Batch, Conflict, Intake, IntakeBusy
 from bearerwatch.ingest.keys import IngestKeys
+from bearerwatch.ingest.revoked import RevokedList
+from bearerwatch.store.state import StateBusy
+from bearerwatch.verify.revocations.collector import PATH, TYPE
 
 __all__ = ["make_app"]
 
@@ -49,17 +52,21 @@ _TITLES = {
 }
 
 
-def make_app(keys: IngestKeys, intake: Intake, ready: Callable[[], str | None]) -> Starlette:
+def make_app(
+    keys: IngestKeys, intake: Intake, ready: Callable[[], str | None], revoked: RevokedList | None = None
+) -> Starlette:
     """The application that takes events.
 
     Args:
-        keys: who may send.
+        keys: who may send, and read the list of withdrawn tokens.
         intake: where batches go.
         ready: why nothing can be kept just now, or ``None``.
+        revoked: the list of withdrawn tokens, if it is to be read here.
     """
     return Starlette(
         routes=[
             Route("/v1/events", _Events(keys, intake), methods=["POST"]),
+            *([] if revoked is None else [Route(PATH, _Revoked(keys, revoked), methods=["GET"])]),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", _Ready(ready), methods=["GET"]),
         ],
@@ -131,6 +138,32 @@ class _Events:
         return _json(202, content)
 
 
+class _Revoked:
+    """``GET /v1/revocations``: a revocation a line, and an ``ETag`` (RFC 9110 §8.8.3) drawn anew with every change."""
+
+    def __init__(self, keys: IngestKeys, revoked: RevokedList) -> None:
+        self._keys = keys
+        self._revoked = revoked
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request (ASGI)."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if self._keys.name_of(request.headers.get("authorization")) is None:
+            return _problem(401, _unauthenticated(len(self._keys)), {"WWW-Authenticate": 'Bearer realm="bearerwatch"'})
+        try:
+            version, body = await self._revoked()
+        except StateBusy as busy:
+            return _problem(503, str(busy), {"Retry-After": "1"})
+        etag = f'"{version}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(None, 304, headers)
+        return Response(body, 200, headers, media_type=TYPE)
+
+
 class _Held:
     """The room reserved for one body while it is read."""
 
@@ -167,7 +200,11 @@ async def _healthy(_request: Request) -> Response:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what the table of handlers says
-    return _problem(error.status_code, "there are POST /v1/events, GET /healthz and GET /readyz", error.headers or {})
+    return _problem(
+        error.status_code,
+        "there are POST /v1/events, GET /v1/revocations, GET /healthz and GET /readyz",
+        error.headers or {},
+    )
 
 
 async def _failed(_request: Request, error: Exception) -> Response:

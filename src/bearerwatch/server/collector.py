@@ -29,6 +29,7 @@ from bearerwatch.ingest.intake import Intake
 from bearerwatch.ingest.keys import IngestKeys
 from bearerwatch.ingest.listener import Listener
 from bearerwatch.ingest.quarantine import Quarantine
+from bearerwatch.ingest.revoked import RevokedList
 from bearerwatch.ingest.tail import SpoolTail
 from bearerwatch.server import database
 from bearerwatch.server.lock import StateLock
@@ -166,7 +167,10 @@ class Collector:
         self._listener = None
         if settings.port:
             app = make_app(
-                settings.ingest_keys or IngestKeys({}), self._intake, lambda: self._intake.blocked or self._blocked
+                settings.ingest_keys or IngestKeys({}),
+                self._intake,
+                lambda: self._intake.blocked or self._blocked,
+                RevokedList(state),
             )
             self._listener = Listener(app, settings.host, settings.port)
             stack.callback(self._listener.stop)
