@@ -133,10 +133,12 @@ def _bound(text: str) -> list[Span]:
             values = {
                 int(one["n"]): one.span("t") for one in _NUMBERED.finditer(text, bound.end(), bound.end() + _STATEMENT)
             }
+        more = max(len(marks) - len(values), 0) if bound["list"] else 0  # what else is in the text has marks as well
         for number, held in marks:
-            start, end = values.get(number, (0, 0))
-            if held != NONE and start > 0 and (span := _secret(held, text, start, end)):
-                found.append(span)
+            for which in {number, number - more} if held != NONE else ():
+                start, end = values.get(which, (0, 0))
+                if start > 0 and (span := _secret(held, text, start, end)):
+                    found.append(span)
     return found
 
 

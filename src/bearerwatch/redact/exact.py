@@ -112,6 +112,8 @@ class Candidates:
         """Where the token ends that *form* has found where its anchor is, if its validator agrees; else 0."""
         text, name = self._text, form.id
         start, end = match.span("t")
+        if name == "authorization" and match["s"] and _folded(text, match.span("s"), start):
+            start = match.start("s")
         if text[end - 1] in _STOPS:  # the sentence's, not the token's
             end = start + len(text[start:end].rstrip(_STOPS))
         if name == "jwt" and text.count(".", start, end) == 1 and text.startswith(".", end):
@@ -207,6 +209,11 @@ class _Runs:
         if self._tried < _MAX_TRIES and text.startswith(".", self._end):
             return at + 1
         return self._end
+
+
+def _folded(text: str, word: tuple[int, int], start: int) -> bool:
+    """Whether the *word* before what begins at *start* is no scheme, but the beginning of it: the line was folded."""
+    return text[word[1] : start].strip(" \t") != "" and CHECKS["credential"](text, *word)
 
 
 def _unmarked(text: str, start: int, end: int) -> int:

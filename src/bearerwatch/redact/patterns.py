@@ -115,7 +115,8 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "authorization",
         "authorization",
-        rf"(?i:authorization)(?>{NAMED})(?:{_SCHEME}{GAP}|[A-Za-z][A-Za-z0-9-]{{2,15}}\s{{1,24}})?{OURS}(?!{PARAMETER}|{_CHALLENGE})"
+        rf"(?i:authorization)(?>{NAMED})(?:{_SCHEME}{GAP}|(?P<s>[A-Za-z][A-Za-z0-9-]{{2,15}})\s{{1,24}})?"
+        rf"{OURS}(?!{PARAMETER}|{_CHALLENGE})"
         rf"(?P<t>{NUMBERED}{_T68}++)(?!{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
