@@ -9,8 +9,8 @@ import sys
 import pytest
 
 HEAVY = {
-    "alembic", "apprise", "duckdb", "httpx", "httpx2", "maxminddb", "numpy", "pandas", "psycopg", "pyarrow", "requests",
-    "rich", "sigma", "sqlalchemy", "standardwebhooks", "typer", "uvicorn", "yaml",
+    "alembic", "apprise", "cryptography", "duckdb", "httpx", "httpx2", "joserfc", "maxminddb", "numpy", "pandas",
+    "psycopg", "pyarrow", "requests", "rich", "sigma", "sqlalchemy", "standardwebhooks", "typer", "uvicorn", "yaml",
 }  # fmt: skip
 FRAMEWORKS = {"django", "fastapi", "flask", "rest_framework", "starlette"}
 
@@ -63,7 +63,7 @@ def test_a_web_process_stays_light(name: str) -> None:
         expected |= {"hyperscan", "werkzeug", "flask", "markupsafe", "jinja2", "itsdangerous", "blinker", "click"}
     assert foreign <= expected
     ours = {module for module in added if module.startswith("bearerwatch.")}
-    for room in ("store", "ingest", "detect", "alert", "server", "cli", "demo", "testing", "doctor"):
+    for room in ("store", "ingest", "detect", "alert", "server", "cli", "demo", "testing", "doctor", "verify"):
         assert not {module for module in ours if module.split(".")[1] == room}
 
 

@@ -279,7 +279,7 @@ def test_behind_a_proxy_proofs_name_what_clients_call_the_service(admit: Admit) 
     assert admit(guard, inside).answer is None
 
 
-def test_the_event_hears_of_what_was_refused_and_of_nothing_that_is_missing() -> None:
+def test_the_event_hears_of_what_was_refused_and_of_whom_was_let_in() -> None:
     def heard(asked: Asked, need: Need) -> RequestContext:
         context = RequestContext("0123456789")
         reset = current.set(context)
@@ -296,7 +296,24 @@ def test_the_event_hears_of_what_was_refused_and_of_nothing_that_is_missing() ->
     assert let_in.decision is None
     assert let_in.noted is not None
     assert (let_in.noted.subject, let_in.noted.required_scopes) == ("41", "read")
-    assert heard(Asked("GET", URL), Need()).decision is None
+    missing = heard(Asked("GET", URL, query="access_token=x"), Need()).decision
+    assert missing is not None
+    assert (missing.outcome, missing.reason) == (Outcome.MISSING, "query_token")
+
+
+def test_a_token_may_be_optional_and_is_verified_where_it_is_there() -> None:
+    guard = Guard(jwts())
+    context = RequestContext("0123456789")
+    reset = current.set(context)
+    try:
+        without = guard(Asked("GET", URL), optional=True)
+        also = asyncio.run(guard.admit(Asked("GET", URL), optional=True))
+    finally:
+        current.reset(reset)
+    assert without == also
+    assert (without.answer, without.verdict.outcome, context.decision) == (None, Outcome.MISSING, None)
+    assert told(guard(bearer(opaque()), optional=True))[2] == 401
+    assert told(guard(Asked("GET", URL, ("Bearer",)), optional=True))[2] == 400
 
 
 def test_what_can_never_work_is_refused() -> None:

@@ -149,10 +149,16 @@ class Guard:
     def __repr__(self) -> str:
         return f"Guard(schemes={self.schemes!r})"
 
-    def __call__(self, asked: Asked, need: Need = ANYTHING) -> Admission:
-        """Whether a request is let in; its event is told."""
+    def __call__(self, asked: Asked, need: Need = ANYTHING, *, optional: bool = False) -> Admission:
+        """Whether a request is let in; its event is told.
+
+        Args:
+            asked: what it says.
+            need: what its route asks for.
+            optional: let it in without a token, too. The verdict is ``missing``, then, and one that is there counts.
+        """
         try:
-            steps = self._steps(asked, need)
+            steps = self._steps(asked, need, optional)
             check = next(steps)
             while not isinstance(check, Admission):
                 check = steps.send(check.now())
@@ -160,10 +166,10 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - host boundary: whatever fails lets nobody in
             return self._failed(error)
 
-    async def admit(self, asked: Asked, need: Need = ANYTHING) -> Admission:
+    async def admit(self, asked: Asked, need: Need = ANYTHING, *, optional: bool = False) -> Admission:
         """As calling it, for coroutines: whoever waits for a network does not hold up the event loop."""
         try:
-            steps = self._steps(asked, need)
+            steps = self._steps(asked, need, optional)
             check = next(steps)
             while not isinstance(check, Admission):
                 check = steps.send(await check.later())
@@ -188,7 +194,7 @@ class Guard:
         refused.record()
         return Admission(refused, self.challenges(refused))
 
-    def _steps(self, asked: Asked, need: Need) -> Generator[_Check | Admission, Verdict, None]:
+    def _steps(self, asked: Asked, need: Need, optional: bool) -> Generator[_Check | Admission, Verdict, None]:
         """Each check that is to be made, and in the end the admission."""
         read = credential(asked, self.schemes)
         scheme = "Bearer"
@@ -208,8 +214,10 @@ class Guard:
                     verdict = confirmed(verdict, jkt, self._confirmations)
                 verdict = self._last(verdict, token, proved)
         verdict = self._sufficient(verdict, need)
-        if verdict.outcome is not Outcome.MISSING:  # whether that matters the route says
-            verdict.record(required_scopes=need.scopes)
+        if optional and verdict.outcome is Outcome.MISSING:
+            yield Admission(verdict, None)
+            return
+        verdict.record(required_scopes=need.scopes)
         if verdict.accepted:
             yield Admission(verdict, None)
             return
