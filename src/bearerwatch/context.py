@@ -23,6 +23,7 @@ __all__ = [
     "RequestContext",
     "current",
     "decide",
+    "lately",
     "live",
     "note",
     "onward",
@@ -119,6 +120,8 @@ class RequestContext(Struct, gc=False):
 
 current: ContextVar[RequestContext | None] = ContextVar("bearerwatch_request", default=None)
 """The request being served, or ``None`` outside of one."""
+lately: ContextVar[RequestContext | None] = ContextVar("bearerwatch_lately", default=None)
+"""The request this very task has served and is done with: some servers log it only then."""
 
 
 def decide(

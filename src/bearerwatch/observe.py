@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -22,7 +22,7 @@ from msgspec import Struct
 from bearerwatch import _guard, _trace
 from bearerwatch.callers import Callers, canonical
 from bearerwatch.classify import Presented, State, classify
-from bearerwatch.context import Decision, RequestContext, current, live, parse_traceparent, valid_request_id
+from bearerwatch.context import Decision, RequestContext, current, lately, live, parse_traceparent, valid_request_id
 from bearerwatch.event import REASONS, AuthEvent, Kind, Outcome
 from bearerwatch.known import MAX_HELD, NO_CREDENTIAL, Known, Memory
 from bearerwatch.redact.culprits import Leak, listen
@@ -406,9 +406,34 @@ class Exchange:
         if self._token is not None or self._others is not None:
             self.release()
 
+    def piece(self, pieces: Iterator[bytes]) -> bytes:
+        """The next of a stream's *pieces*, which is made while the request is current once more.
+
+        Raises:
+            StopIteration: there is none; and whatever making it raises.
+        """
+        reset = current.set(self._context)
+        try:
+            return next(pieces)
+        finally:
+            current.reset(reset)
+
+    async def later_piece(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """As :meth:`piece`.
+
+        Raises:
+            StopAsyncIteration: there is none; and whatever making it raises.
+        """
+        reset = current.set(self._context)
+        try:
+            return await anext(pieces)
+        finally:
+            current.reset(reset)
+
     def end(self) -> None:
-        """The request is over and no longer current."""
+        """The request is over and no longer current, and so is, but for the server's own log, the task it had."""
         self.leave()
+        lately.set(self._context)
         self.release()
 
     def _event(self, status: int, route: str | None, challenge: str | None, raised: bool, judged: int) -> AuthEvent:

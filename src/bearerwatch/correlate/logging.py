@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from bearerwatch import _guard
+from bearerwatch.context import lately
 from bearerwatch.correlate.ids import LOG_IDS, UNKNOWN, ids_of, log_ids
 from bearerwatch.errors import ConfigurationError
 
@@ -26,6 +27,9 @@ LogIds = bool | Literal["append"]
 _USUAL_LENGTH = len(logging.makeLogRecord({}).__dict__)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 _FIELDS = frozenset({"timestamp", "level", "logger", "message", "exception", "stack", *LOG_IDS})
+_GRANIANS = "granian.access"
+_AFTERWARDS = frozenset({"gunicorn.access", _GRANIANS})
+"""Loggers of access logs that are written once a request is over."""
 _GUNICORNS = "{bearerwatch.exchange}e"
 """What gunicorn calls the exchange that an integration has left in the environ, among the atoms of its access log."""
 
@@ -39,7 +43,7 @@ def mark(record: logging.LogRecord) -> bool:
     held = record.__dict__
     try:
         ids = log_ids()
-        if record.name == "gunicorn.access":
+        if record.name in _AFTERWARDS:
             ids = _answered(record) or ids
         if len(held) <= _USUAL_LENGTH:
             held.update(ids)
@@ -61,9 +65,12 @@ def is_usual(held: Mapping[str, Any], known: int = 0) -> bool:
 
 
 def _answered(record: logging.LogRecord) -> Mapping[str, str] | None:
-    """The ids of the request a line of gunicorn's access log is about: it is written when that is over."""
+    """The ids of the request a line of an access log is about that is written when the request is over."""
     atoms: Any = record.args
-    context = getattr(atoms.get(_GUNICORNS), "context", None) if isinstance(atoms, dict) else None
+    if record.name == _GRANIANS:
+        context = lately.get()
+    else:
+        context = getattr(atoms.get(_GUNICORNS), "context", None) if isinstance(atoms, dict) else None
     return None if context is None else ids_of(context)
 
 

@@ -192,7 +192,11 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
 
     async def later(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         try:
-            async for chunk in chunks:
+            while True:
+                try:
+                    chunk = await exchange.later_piece(chunks)
+                except StopAsyncIteration:
+                    break
                 yield chunk
         except Exception:
             finish(True)
@@ -201,13 +205,18 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
 
     def now(chunks: Iterator[bytes]) -> Iterator[bytes]:
         try:
-            yield from chunks
+            while True:
+                try:
+                    chunk = exchange.piece(chunks)
+                except StopIteration:
+                    break
+                yield chunk
         except Exception:
             finish(True)
             raise
         finish(False)
 
-    response.streaming_content = later(content) if response.is_async else now(content)
+    response.streaming_content = later(aiter(content)) if response.is_async else now(iter(content))
     _when_closed(response, over)
 
 

@@ -207,7 +207,7 @@ class _Streamed:
         try:
             if self._iterator is None:
                 self._iterator = iter(self._body)
-            return next(self._iterator)
+            return self._exchange.piece(self._iterator)
         except StopIteration:
             self._finish(False)
             raise
