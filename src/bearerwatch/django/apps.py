@@ -20,12 +20,14 @@ class BearerwatchConfig(AppConfig):  # type: ignore[misc]
 
         from bearerwatch.django.checks import check_setup  # noqa: PLC0415
         from bearerwatch.errors import ConfigurationError  # noqa: PLC0415
-        from bearerwatch.integrations.django import configured  # noqa: PLC0415
+        from bearerwatch.integrations._process import begin_by  # noqa: PLC0415
+        from bearerwatch.integrations.django import configured, the_watch  # noqa: PLC0415
         from bearerwatch.integrations.libraries import watch_imports  # noqa: PLC0415
         from bearerwatch.redact.logging import install_logging  # noqa: PLC0415
         from bearerwatch.settings import Settings  # noqa: PLC0415
 
         checks.register(check_setup, checks.Tags.security)
+        begin_by(the_watch)
         watch_imports()
         try:
             settings = Settings.from_env(**configured())

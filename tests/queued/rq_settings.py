@@ -1,0 +1,11 @@
+"""What ``rq worker --config rq_settings`` reads: the worker's own process is watched, and with it its work horses."""
+
+from __future__ import annotations
+
+import os
+
+import bearerwatch
+
+bearerwatch.install(service="shop-worker")
+
+REDIS_URL = os.environ["QUEUE_URL"]
