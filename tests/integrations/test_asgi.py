@@ -97,6 +97,14 @@ def script(*messages: Any) -> Any:
     return BearerwatchMiddleware(app)
 
 
+def test_the_application_may_be_given_by_name() -> None:
+    """As Starlette did before 0.42."""
+    outermost: Any = BearerwatchMiddleware
+    with capture_events() as events:
+        seen = serve_asgi(outermost(app=starlette()), Request("/"), events)
+    assert (seen.raised, len(events)) == (None, 1)
+
+
 ACCEPT = {"type": "websocket.accept"}
 SAY = {"type": "websocket.send", "text": "hello"}
 

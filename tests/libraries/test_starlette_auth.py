@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
+from bearerwatch.integrations.libraries.starlette__middleware__exceptions import _hearing_method
 from libraries.cases import CASES, Cell, NotThere
 from libraries.jwts import ISSUER
 from libraries.matrix import check, played
@@ -55,3 +59,18 @@ def test_the_scopes_had_and_required_are_told(case: str, had: str) -> None:
     for stack, cases in played("starlette_auth").items():
         (event,) = cases[case]["events"]
         assert (event["scopes"], event["required_scopes"]) == (had, "authenticated read"), stack
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_what_answers_an_exception_may_be_a_coroutine_or_not(kind: str) -> None:
+    """Starlette's own was none before 0.42, and to await what is none ends in a 500."""
+
+    def at_once(_self: object, _request: object, error: Exception) -> str:
+        return f"answered {error}"
+
+    async def awaited(_self: object, _request: object, error: Exception) -> str:
+        return f"answered {error}"
+
+    hearing = _hearing_method(at_once if kind == "sync" else awaited)
+    answer = hearing(None, SimpleNamespace(scope={}), ValueError("that"))
+    assert (asyncio.run(answer) if kind == "async" else answer) == "answered that"

@@ -51,7 +51,16 @@ class BearerwatchMiddleware:
         ConfigurationError: a setting cannot be used.
     """
 
-    def __init__(self, app: App, /, **settings: Any) -> None:
+    if TYPE_CHECKING:  # as Starlette's own types have middleware since 0.42
+
+        def __init__(self, app: App, /, **settings: Any) -> None: ...
+
+    else:  # before that it named the application
+
+        def __init__(self, app, **settings):  # noqa: ANN001, ANN003, ANN204
+            self._start(app, settings)
+
+    def _start(self, app: App, settings: dict[str, Any]) -> None:
         self.app = app
         self._watch: Watch = start("asgi", **settings)
 

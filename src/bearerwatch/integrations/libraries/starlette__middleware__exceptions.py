@@ -34,14 +34,25 @@ def install() -> None:
         register(self, exc_class_or_status_code, _hearing(handler))
 
     ExceptionMiddleware.add_exception_handler = add_exception_handler  # type: ignore[method-assign]
-    answer = ExceptionMiddleware.http_exception
+    ExceptionMiddleware.http_exception = _hearing_method(ExceptionMiddleware.http_exception)  # type: ignore[method-assign]
 
-    @wraps(answer)
-    async def http_exception(self: Any, request: Any, exc: Exception) -> Any:
+
+def _hearing_method(theirs: Callable[..., Any]) -> Any:
+    if iscoroutinefunction(theirs):
+
+        @wraps(theirs)
+        async def http_exception(self: Any, request: Any, exc: Exception) -> Any:
+            tell("asgi_raised", request.scope, exc)
+            return await theirs(self, request, exc)
+
+        return http_exception
+
+    @wraps(theirs)
+    def http_exception_at_once(self: Any, request: Any, exc: Exception) -> Any:  # before 0.42
         tell("asgi_raised", request.scope, exc)
-        return await answer(self, request, exc)
+        return theirs(self, request, exc)
 
-    ExceptionMiddleware.http_exception = http_exception  # type: ignore[method-assign]
+    return http_exception_at_once
 
 
 def _hearing(theirs: Callable[..., Any]) -> Callable[..., Any]:
