@@ -238,9 +238,10 @@ class Guard:
 
     def _choose(self, token: str) -> _Known | None:
         """Who verifies *token*; a JWT of several issuers is looked into for whose it says to be."""
-        is_jwt = token.count(".") in (2, 4) and _jws.is_header(token.partition(".")[0])
-        if self._opaque is not None and not (is_jwt and self._jwt):
-            return self._opaque
+        if self._opaque is not None:
+            is_jwt = token.count(".") in (2, 4) and _jws.is_header(token.partition(".")[0])
+            if not is_jwt or not self._jwt:
+                return self._opaque
         if len(self._jwt) == 1:
             return self._jwt[0]
         read = _jws.parse(token)
@@ -253,15 +254,23 @@ class Guard:
         """What is asked of a good token alone: whether it was withdrawn, and its proof used."""
         if not verdict.accepted:
             return verdict
-        if self._revoked is not None:
-            keys = ring()
-            if any(one in self._revoked for one in (*keys.all_ids(token), keys.presented_id(token))):
-                return replace(verdict, outcome=Outcome.REVOKED, reason="blacklisted")
+        if self._withdrawn(token):
+            return replace(verdict, outcome=Outcome.REVOKED, reason="blacklisted")
         if proved is not None and self._dpop is not None:
             replayed = self._dpop.used(proved)
             if replayed is not None:
                 return replace(verdict, outcome=replayed.outcome, reason=replayed.reason)
         return verdict
+
+    def _withdrawn(self, token: str) -> bool:
+        """Whether *token* is, under whichever key of the ring, or exactly as it was presented."""
+        if self._revoked is None:
+            return False
+        holds: Callable[[str], bool] | None = getattr(self._revoked, "holds", None)  # which knows when it is empty
+        if holds is not None:
+            return holds(token)
+        keys = ring()
+        return any(one in self._revoked for one in (*keys.all_ids(token), keys.presented_id(token)))
 
     def _sufficient(self, verdict: Verdict, need: Need) -> Verdict:
         if not verdict.accepted:
