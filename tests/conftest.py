@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from bearerwatch import _guard, _trace, observe, uninstall_logging
+from bearerwatch import _guard, _trace, context, observe, uninstall_logging
 from bearerwatch.context import live
 from bearerwatch.fingerprint import KeyRing, use
 from bearerwatch.redact import logging as redact_logging
@@ -44,6 +44,7 @@ def own_process(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         monkeypatch.delenv(name)
     monkeypatch.setenv("BEARERWATCH_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(_trace, "tracer", None)
+    monkeypatch.setattr(context, "_told", context._told)
     use(KeyRing([TEST_KEY]))
     _guard.reset()
     _guard.reraise(True)

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from bearerwatch import _trace
+from bearerwatch._hosts import EVERYBODY, Hosts
 from bearerwatch._trace import parse_traceparent
 from bearerwatch.event import Outcome
 
@@ -27,7 +28,10 @@ __all__ = [
     "live",
     "note",
     "onward",
+    "onward_to",
     "parse_traceparent",
+    "tells",
+    "tells_everybody",
     "valid_request_id",
 ]
 
@@ -36,6 +40,9 @@ _MAX_LIVE = 10_000
 _MAX_NAME = 256
 _MAX_REASON = 64
 _MAX_SCOPES = 512
+
+
+_told = Hosts((EVERYBODY,))
 
 
 class Decision:
@@ -207,15 +214,34 @@ def note(
         noted.required_scopes = _text(required_scopes, _MAX_SCOPES)
 
 
-def onward() -> dict[str, str]:
+def onward_to(hosts: Hosts) -> None:
+    """From now on other services are told which request they are asked for if they are among *hosts*."""
+    global _told  # noqa: PLW0603
+    _told = hosts
+
+
+def tells(host: str) -> bool:
+    """Whether the service at *host* is told which request it is asked for."""
+    return host in _told
+
+
+def tells_everybody() -> bool:
+    """Whether every service is told that."""
+    return _told.everybody
+
+
+def onward(host: str | None = None) -> dict[str, str]:
     """The headers that tell another service which request it is asked for, and never a credential.
 
     ``X-Request-ID`` and ``traceparent``, with the ``tracestate`` that came with the trace; of the tracer's span that is
     active, if there is one. None outside of a request. The other service takes them as its own if it trusts this one as
     a proxy. https://www.w3.org/TR/trace-context/
+
+    Args:
+        host: whom they go to; none if ``correlate_to`` does not name it.
     """
     context = current.get()
-    if context is None:
+    if context is None or (host is not None and host not in _told):
         return {}
     span = None if _trace.tracer is None else _trace.tracer.active()
     if span is not None:

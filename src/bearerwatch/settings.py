@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bearerwatch._hosts import EVERYBODY, Hosts
 from bearerwatch.callers import UNIX, Proxy
 from bearerwatch.correlate.logging import LogIds, log_ids_of
 from bearerwatch.errors import ConfigurationError
@@ -32,6 +33,7 @@ _ENV = {
     "plain_subjects": "BEARERWATCH_PLAIN_SUBJECTS",
     "redact_logs": "BEARERWATCH_REDACT_LOGS",
     "log_ids": "BEARERWATCH_LOG_IDS",
+    "correlate_to": "BEARERWATCH_CORRELATE_TO",
     "spool_quota": "BEARERWATCH_SPOOL_QUOTA",
 }
 
@@ -55,6 +57,8 @@ class Settings:
             line as well. ``None`` leaves it to :func:`bearerwatch.install_logging`, which says yes.
         spool_quota: bytes a service may have waiting in the spool before like events are aggregated.
     """
+        correlate_to: hosts that are told which request they are asked for: names, ``*.example.com``, networks; ``*`` is
+            all, and the default, and ``none`` nobody. It is the whole process's.
 
     service: str = "app"
     state_dir: Path = field(default_factory=state_dir)
@@ -69,6 +73,7 @@ class Settings:
     instance: str = ""
 
     @classmethod
+    correlate_to: tuple[str, ...] = (EVERYBODY,)
     def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Settings from ``BEARERWATCH_*``, with *overrides* (a framework's own settings) on top.
 
@@ -113,6 +118,7 @@ def _parsed(base: Settings, given: dict[str, Any]) -> Settings:
         "instance": str,
     }
     parsed: dict[str, Any] = {}
+        "correlate_to": _hosts,
     for name, value in given.items():
         try:
             parsed[name] = readers[name](value)
@@ -169,6 +175,12 @@ def _flag(value: Any) -> bool:
     word = str(value).lower()
     if word in {"1", "true", "yes", "on"}:
         return True
+def _hosts(value: Any) -> tuple[str, ...]:
+    words = _words(value)
+    Hosts(words)
+    return words
+
+
     if word in {"0", "false", "no", "off"}:
         return False
     raise ValueError("say true or false")

@@ -15,11 +15,12 @@ import pytest
 import requests
 import urllib3
 
-from bearerwatch.context import parse_traceparent
+from bearerwatch._hosts import Hosts
+from bearerwatch.context import onward_to, parse_traceparent
 from bearerwatch.event import AuthEvent
 from bearerwatch.integrations.libraries import watch_imports
 from desk import Desk, facts
-from fakes import opaque
+from fakes import leaked, opaque
 
 watch_imports()
 Headers = dict[str, str]
@@ -37,26 +38,26 @@ def by_urllib3(url: str, headers: Headers) -> None:
 
 
 def by_httpx(url: str, headers: Headers) -> None:
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, follow_redirects=True) as client:
         client.get(url, headers=headers)
 
 
 def by_httpx_async(url: str, headers: Headers) -> None:
     async def ask() -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as client:
             await client.get(url, headers=headers)
 
     asyncio.run(ask())
 
 
 def by_httpx2(url: str, headers: Headers) -> None:
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, follow_redirects=True) as client:
         client.get(url, headers=headers)
 
 
 def by_httpx2_async(url: str, headers: Headers) -> None:
     async def ask() -> None:
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False, follow_redirects=True) as client:
             await client.get(url, headers=headers)
 
     asyncio.run(ask())
@@ -81,9 +82,10 @@ def server() -> Iterator[tuple[str, list[Headers]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append({name.lower(): value for name, value in self.headers.items()})
-            if self.path == "/moved":
+            moved = self.path.startswith("/moved")
+            if moved:
                 self.send_response(302)
-                self.send_header("Location", "/here")
+                self.send_header("Location", self.path.removeprefix("/moved") or "/here")
             else:
                 self.send_response(200)
             self.send_header("Content-Length", "0")
@@ -103,7 +105,7 @@ def server() -> Iterator[tuple[str, list[Headers]]]:
 def during(ask: Callable[[], None], **given: Any) -> AuthEvent:
     """Do *ask* amid a request, and return its event."""
     desk = Desk(trusted_proxies="192.0.2.9")
-    exchange = desk.watch.open(facts(authorization=f"Bearer {opaque()}", **given))
+    exchange = desk.watch.open(facts(**({"authorization": f"Bearer {opaque()}"} | given)))
     ask()
     exchange.finish(200)
     exchange.end()
@@ -152,13 +154,84 @@ def test_outside_of_a_request_nothing_is_said(client: Ask, server: tuple[str, li
     assert {"x-request-id", "traceparent"}.isdisjoint(asked[-1])
 
 
-@pytest.mark.parametrize("client", [by_requests, by_urllib3, by_aiohttp])
+@pytest.mark.parametrize("client", CLIENTS)
 def test_where_it_is_sent_on_it_is_said_once(client: Ask, server: tuple[str, list[Headers]]) -> None:
     url, asked = server
     before = len(asked)
     event = during(lambda: client(f"{url}/moved", {}))
     heard = [headers["x-request-id"] for headers in asked[before:]]
     assert heard == [event.request_id] * 2
+
+
+HOPS = [
+    ("*", True, True),
+    ("localhost", True, False),
+    ("127.0.0.0/8", False, True),
+    ("127.0.0.1,localhost", True, True),
+    ("*.example.com", False, False),
+    ("none", False, False),
+]
+
+
+@pytest.mark.parametrize(("hosts", "first", "then"), HOPS)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_those_who_are_not_named_hear_nothing_also_by_a_redirect(
+    client: Ask, server: tuple[str, list[Headers]], hosts: str, first: bool, then: bool
+) -> None:
+    url, asked = server
+    onward_to(Hosts(tuple(hosts.split(","))))
+    before = len(asked)
+    event = during(lambda: client(f"{url}/moved{url}/here".replace("127.0.0.1", "localhost", 1), {"Accept": "*/*"}))
+    heard = asked[before:]
+    assert [headers["host"].partition(":")[0] for headers in heard] == ["localhost", "127.0.0.1"]
+    for headers, told in zip(heard, (first, then), strict=True):
+        assert {"x-request-id", "traceparent"} & {*headers} == ({"x-request-id", "traceparent"} if told else set())
+        assert headers.get("x-request-id") == (event.request_id if told else None)
+
+
+@pytest.mark.parametrize("client", [by_requests, by_urllib3])
+def test_behind_a_proxy_it_is_the_service_that_counts(
+    client: Ask, server: tuple[str, list[Headers]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy is asked for the whole address."""
+    url, asked = server
+    monkeypatch.setenv("http_proxy", url)
+    onward_to(Hosts(("orders.internal",)))
+    if client is by_urllib3:
+        with urllib3.ProxyManager(url) as pool:
+            event = during(lambda: pool.request("GET", "http://orders.internal/here", timeout=10) and None)
+            assert asked[-1]["x-request-id"] == event.request_id
+            during(lambda: pool.request("GET", "http://others.example.com/here", timeout=10) and None)
+    else:
+        event = during(lambda: client("http://orders.internal/here", {}))
+        assert asked[-1]["x-request-id"] == event.request_id
+        during(lambda: client("http://others.example.com/here", {}))
+    assert {"x-request-id", "traceparent"}.isdisjoint(asked[-1])
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_credential_never_goes_along(client: Ask, server: tuple[str, list[Headers]]) -> None:
+    url, asked = server
+    before = len(asked)
+    token = opaque()
+    during(lambda: client(f"{url}/moved", {}), authorization=f"Bearer {token}")
+    assert not leaked(token, repr(asked[before:]))
+    assert all("authorization" not in headers for headers in asked[before:])
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_trace_the_application_names_itself_stands_without_our_state(
+    client: Ask, server: tuple[str, list[Headers]]
+) -> None:
+    url, asked = server
+    own = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    during(
+        lambda: client(f"{url}/orders", {"traceparent": own}),
+        traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
+        tracestate="rojo=1",
+    )
+    assert asked[-1]["traceparent"] == own
+    assert "tracestate" not in asked[-1]
 
 
 def test_who_asks_nobody_has_no_span() -> None:

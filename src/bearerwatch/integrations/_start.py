@@ -7,6 +7,8 @@ import os
 import re
 from typing import Any
 
+from bearerwatch._hosts import Hosts
+from bearerwatch.context import onward_to
 from bearerwatch.fingerprint import load_ring, use
 from bearerwatch.integrations.libraries import watch_imports
 from bearerwatch.observe import Watch
@@ -39,6 +41,7 @@ def start(name: str, /, **overrides: Any) -> Watch:
     use(ring)
     if settings.redact_logs or settings.log_ids is not False:
         install_logging(redact=settings.redact_logs, log_ids=settings.log_ids)
+    onward_to(Hosts(settings.correlate_to))
     if ring.generated:
         logging.getLogger("bearerwatch").warning("bearerwatch.W001: %s", NO_KEY)
     watch_imports()

@@ -11,8 +11,10 @@ from typing import Any
 
 from aiohttp.client import ClientSession
 from aiohttp.tracing import TraceConfig
+from yarl import URL
 
-from bearerwatch.context import onward
+from bearerwatch.context import tells_everybody
+from bearerwatch.integrations.libraries._clients import at_last, tell
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
@@ -34,9 +36,20 @@ def install() -> None:
 def _config() -> TraceConfig:
     config: TraceConfig = TraceConfig()
     config.on_request_start.append(_started)
+    config.on_request_redirect.append(_redirected)
     return config
 
 
 async def _started(_session: Any, _context: Any, params: Any) -> None:
-    for name, value in onward().items():
-        params.headers.setdefault(name, value)
+    tell(params.headers, params.url.host)
+
+
+async def _redirected(_session: Any, _context: Any, params: Any) -> None:
+    """The same headers go to the next host."""
+    if not tells_everybody():
+        place = params.response.headers.get("Location") or params.response.headers.get("URI") or ""
+        try:
+            host = params.url.join(URL(place)).host
+        except ValueError:
+            return  # aiohttp says so
+        at_last(params.headers, host)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from urllib3 import HTTPHeaderDict
 from urllib3.connectionpool import HTTPConnectionPool
 
-from bearerwatch.context import onward
+from bearerwatch.context import current
+from bearerwatch.integrations.libraries._clients import tell
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
@@ -28,11 +30,9 @@ def install() -> None:
     def urlopen(
         self: Any, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any
     ) -> Any:
-        told = onward()
-        if told:
+        if current.get() is not None:
             headers = HTTPHeaderDict(self.headers if headers is None else headers)
-            for name, value in told.items():
-                headers.setdefault(name, value)
+            tell(headers, self.host if url.startswith("/") else urlsplit(url).hostname)  # else this is a proxy's pool
         return theirs(self, method, url, body, headers, *args, **more)
 
     HTTPConnectionPool.urlopen = urlopen  # type: ignore[method-assign]
