@@ -113,6 +113,7 @@ REASONS: dict[str, str] = {
     "bad_header": "A header parameter of the JWT is of the wrong form, or stands there twice (RFC 7515 §4).",
     "unknown_crit": "The JWT's crit names an extension that the service does not know (RFC 7515 §4.1.11).",
     "keys_unavailable": "The keys of the token's issuer cannot be had just now, so nothing is known of the token.",
+    "introspection_unavailable": "The server that knows the token cannot be asked just now, so nothing is known of it.",
     "missing_proof": "The token is bound to a key, and came without proof that its sender has that (RFC 9449 §7.2).",
     "bad_proof": "The DPoP proof does not hold, or is for another request (RFC 9449 §4.3).",
     "replayed_proof": "The DPoP proof has been used before (RFC 9449 §11.1).",
