@@ -38,7 +38,7 @@ def revoke(
     token: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="TOKEN_ID...", help="Fingerprints, as events, logs and alerts show them.", show_default=False
+            metavar="TOKEN_ID", help="Fingerprints, as events, logs and alerts show them.", show_default=False
         ),
     ] = None,
     *,
