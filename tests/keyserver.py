@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +20,17 @@ class KeyServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
         self.asked: list[str] = []
-        self.base = f"http://127.0.0.1:{self.server_address[1]}"
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self.base = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that does not trust the certificate goes away, which is what some tests want."""
 
     def url(self, path: str = "/keys") -> str:
         return f"{self.base}{path}"
@@ -68,8 +74,8 @@ def drip(piece: bytes, pieces: int = 10_000) -> Callable[[_Handler], None]:
 
 
 @contextmanager
-def key_server() -> Iterator[KeyServer]:
-    server = KeyServer()
+def key_server(tls: ssl.SSLContext | None = None) -> Iterator[KeyServer]:
+    server = KeyServer(tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

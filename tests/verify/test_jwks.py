@@ -7,12 +7,19 @@ import gc
 import json
 import logging
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +30,7 @@ from bearerwatch.verify.jwks import Jwks
 from bearerwatch.verify.jwt import JwtVerifier
 from bearerwatch.verify.key import Key
 from bearerwatch.verify.keys import KeysUnavailable, published
-from fakes import b64
+from fakes import b64, leaked, opaque
 from issuers import AUDIENCE, ISSUER, issuer
 from keyserver import KeyServer, drip, key_server
 
@@ -217,7 +224,7 @@ def test_where_there_are_no_keys_that_is_said_and_not_held_against_the_token(
     server: KeyServer, find: Find, answer: Any, failure: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answers["/keys"] = answer
-    jwks = Jwks(server.url(), timeout=0.4)
+    jwks = Jwks(server.url(), timeout=0.25)
     began = time.monotonic()
     with pytest.raises(KeysUnavailable) as unavailable:
         find(jwks, "k1")
@@ -271,16 +278,16 @@ def test_a_compressed_answer_is_not_read(server: KeyServer) -> None:
 def test_old_keys_serve_while_the_server_is_down_up_to_a_bound(
     server: KeyServer, find: Find, caplog: pytest.LogCaptureFixture
 ) -> None:
-    jwks = Jwks(server.url(), ttl=0.2, min_ttl=0.2, max_stale=0.7)
+    jwks = Jwks(server.url(), ttl=0.1, min_ttl=0.1, max_stale=0.4)
     find(jwks, "k1")
     server.answers["/keys"] = 500
-    time.sleep(0.4)
+    time.sleep(0.2)
     assert kids(find(jwks, "k1")) == ["k1"]
     assert jwks.state.failing >= 1
     began = time.monotonic()
     assert kids(find(jwks, "k1")) == ["k1"]
     assert time.monotonic() - began < 0.5
-    time.sleep(0.7)
+    time.sleep(0.4)
     with pytest.raises(KeysUnavailable):
         find(jwks, "k1")
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -300,6 +307,43 @@ def test_bad_keys_in_a_good_set_are_counted(server: KeyServer) -> None:
     jwks = Jwks(server.url())
     assert jwks.warm()
     assert jwks.state.left_out == {"secret": 1, "malformed": 1}
+
+
+def _certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's side and that of who trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "both.pem").write_bytes(private + pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "both.pem")
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
+def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
+    server_side, trusting = _certificate(tmp_path)
+    with key_server(server_side) as server:
+        server.answers["/keys"] = {"keys": [issuer().jwk]}
+        stranger = Jwks(server.url())
+        assert not stranger.warm()
+        assert stranger.state.failure == "unreachable"
+        assert server.asked == []
+        assert Jwks(server.url(), tls=trusting).warm()
+
+
+def test_what_stands_behind_the_path_is_not_shown(server: KeyServer, caplog: pytest.LogCaptureFixture) -> None:
+    secret = opaque()
+    jwks = Jwks(server.url(f"/keys?api_key={secret}"))
+    assert not jwks.warm()
+    assert leaked(secret, repr(jwks), caplog.text, str(jwks.state)) == []
+    assert server.url() in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -372,6 +416,8 @@ def test_an_issuer_that_is_not_what_it_was_called_gives_no_keys(server: KeyServe
 def test_an_unknown_kind_of_metadata_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="openid-configuration"):
         Jwks.discover("https://login.example.com", metadata="../keys")
+    with pytest.raises(ConfigurationError, match="query"):
+        Jwks.discover("https://login.example.com/?a=b")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from typing import NamedTuple
+import ssl
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -60,7 +61,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def fetch(url: str, *, timeout: float, max_bytes: int) -> Fetched:
+def fetch(url: str, *, timeout: float, max_bytes: int, tls: ssl.SSLContext | None = None) -> Fetched:
     """Get *url*. It must not be called where an event loop runs.
 
     Neither a redirect is followed nor a compressed answer read: both let the other end decide what is fetched.
@@ -69,19 +70,25 @@ def fetch(url: str, *, timeout: float, max_bytes: int) -> Fetched:
         url: see :func:`check_url`.
         timeout: seconds for all of it, from the name's look-up to the last byte.
         max_bytes: most that is read of the body.
+        tls: whose certificates are trusted, where not those that the machine trusts.
 
     Raises:
         FetchError: there is no document; it says why.
     """
     # each read of a socket having a timeout of its own, an answer may come a byte at a time for ever: hence a loop
-    return asyncio.run(_fetch(url, timeout, max_bytes))
+    return asyncio.run(_fetch(url, timeout, max_bytes, tls or True))
 
 
-async def _fetch(url: str, timeout: float, max_bytes: int) -> Fetched:  # noqa: ASYNC109 - of the whole, see above
+async def _fetch(
+    url: str,
+    timeout: float,  # noqa: ASYNC109 - of the whole, see above
+    max_bytes: int,
+    tls: ssl.SSLContext | Literal[True],
+) -> Fetched:
     try:
         async with (
             asyncio.timeout(timeout),
-            httpx2.AsyncClient(timeout=timeout, headers={"Accept-Encoding": "identity"}) as client,
+            httpx2.AsyncClient(verify=tls, timeout=timeout, headers={"Accept-Encoding": "identity"}) as client,
             client.stream("GET", url, headers={"Accept": "application/json"}) as response,
         ):
             if response.is_redirect:

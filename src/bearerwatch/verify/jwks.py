@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 import threading
 import time
 import weakref
@@ -86,6 +87,7 @@ class Jwks:
         cooldown: least seconds between two fetches because of a ``kid`` that is not known: anybody can make one up.
         timeout: seconds one fetch may take in all, and a request may wait for it.
         max_bytes: most that a key set may have.
+        tls: whose certificates are trusted, where not those that the machine trusts (``SSL_CERT_FILE``).
 
     Raises:
         ConfigurationError: the URL is not to be trusted with keys, or the times make no sense.
@@ -102,15 +104,17 @@ class Jwks:
         cooldown: float = 30,
         timeout: float = 5,
         max_bytes: int = 1 << 20,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         check_url(url, "url")
         if not (0 < min_ttl <= ttl <= max_ttl and max_stale >= 0 and cooldown > 0 and timeout > 0 and max_bytes > 0):
             raise ConfigurationError("times: give 0 < min_ttl <= ttl <= max_ttl, and no negative ones")
         self.url = url
+        self._name = url.partition("?")[0]  # what stands behind may be a key of the operator's
         self._issuer: str | None = None
         self._metadata_url = ""
         self._cached = CachedKeys(ttl=ttl, min_ttl=min_ttl, max_ttl=max_ttl, max_stale=max_stale, cooldown=cooldown)
-        self._timeout, self._max_bytes = timeout, max_bytes
+        self._timeout, self._max_bytes, self._tls = timeout, max_bytes, tls
         self._said_at = float("-inf")
         self._requests = 0
         self._failure: str | None = None
@@ -138,6 +142,8 @@ class Jwks:
             raise ConfigurationError(f"metadata: give one of {', '.join(sorted(_METADATA))}")
         made = cls(issuer, **settings)
         parts = urlsplit(issuer)
+        if parts.query or parts.fragment:
+            raise ConfigurationError("issuer: it has neither query nor fragment (RFC 8414 §2)")
         path = parts.path.rstrip("/")
         known = f"/.well-known/{metadata}"
         path = f"{path}{known}" if metadata == "openid-configuration" else f"{known}{path}"
@@ -147,7 +153,7 @@ class Jwks:
         return made
 
     def __repr__(self) -> str:
-        return f"Jwks({self._issuer or self.url!r})"
+        return f"Jwks({self._name!r})"
 
     @property
     def state(self) -> JwksState:
@@ -277,7 +283,7 @@ class Jwks:
             flight.end()
         if failure is not None and now - self._said_at >= _SAY_EVERY:
             self._said_at = now
-            _LOG.warning("the keys of %s cannot be had: %s", self._issuer or self.url, failure)
+            _LOG.warning("the keys of %s cannot be had: %s", self._name, failure)
 
     def _rest(self) -> tuple[threading.Event, float] | None:
         """What to wait for, and how long, before asking again; ``None`` if nobody uses the keys any more."""
@@ -304,7 +310,7 @@ class Jwks:
 
     def _get(self, url: str) -> Fetched:
         self._requests += 1
-        return fetch(url, timeout=self._timeout, max_bytes=self._max_bytes)
+        return fetch(url, timeout=self._timeout, max_bytes=self._max_bytes, tls=self._tls)
 
     def _discovered(self, raw: bytes) -> str:
         document = _strict.json_object(raw)

@@ -26,7 +26,8 @@ __all__ = ["JwtVerifier"]
 
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
 _FOREIGN = frozenset({"jwk", "jku", "x5u"})
-_MAX_HEADER = 2048
+_MAX_HEADER = 8192
+_USUAL_HEADER = 512
 _MAX_KID = 256
 _MAX_TRIED = 8
 _MAX_KNOWN = 256
@@ -179,6 +180,8 @@ class JwtVerifier:
             if len(segment) > _MAX_HEADER:
                 return _BAD_HEADER
             known = self._read(segment)
+            if len(segment) > _USUAL_HEADER:
+                return known
             if len(self._headers) >= _MAX_KNOWN:
                 self._headers.clear()
             self._headers[segment] = known
