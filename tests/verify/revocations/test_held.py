@@ -71,7 +71,7 @@ def test_a_list_of_this_process_alone_needs_no_thread() -> None:
     assert fingerprint(token) not in revocations
     revocations.revoke(fingerprint(token))
     assert fingerprint(token) in revocations
-    revocations.restore([fingerprint(token)])
+    revocations.restore(fingerprint(token))
     assert fingerprint(token) not in revocations
     assert None not in revocations
     assert not threads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from time import time as now
 
@@ -115,23 +115,25 @@ class Revocations:
         """How the list stands."""
         return Held(entries=len(self._entries), refused=self._refused, read_at=self._read_at, lost=self._lost)
 
-    def revoke(self, token_id: str, *, until: float | None = None) -> None:
-        """Withdraw a token in this process, at once; the source is not told.
+    def revoke(self, *token_ids: str, until: float | None = None) -> None:
+        """Withdraw tokens in this process, at once; the source is not told.
 
         Args:
-            token_id: its fingerprint.
-            until: Unix time in seconds when it may be forgotten, or ``None``.
+            token_ids: their fingerprints.
+            until: Unix time in seconds when they may be forgotten, or ``None``.
 
         Raises:
-            ValueError: *token_id* is no whole fingerprint. It is not repeated, for it may be a token.
+            ValueError: one is no whole fingerprint. It is not repeated, for it may be a token.
         """
-        if not TOKEN_ID.fullmatch(token_id):
+        if not all(map(TOKEN_ID.fullmatch, token_ids)):
             raise ValueError("that is no whole fingerprint: make one with bearerwatch.fingerprint(token)")
+        at = now()
         with self._lock:
-            self._local[token_id] = inf if until is None else until
+            kept = {name: end for name, end in self._local.items() if end > at}
+            self._local = {**kept, **dict.fromkeys(token_ids, inf if until is None else until)}
             self._put(self._source)
 
-    def restore(self, token_ids: Iterable[str]) -> None:
+    def restore(self, *token_ids: str) -> None:
         """Take back what :meth:`revoke` has done in this process."""
         with self._lock:
             for token_id in token_ids:
