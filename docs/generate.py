@@ -1,7 +1,7 @@
 """Makes the reference pages that come from the code: ``python docs/generate.py`` writes, ``--check`` compares.
 
-Events from the docstrings of ``bearerwatch.event``, rules from their YAML, commands from ``--help``, warnings from
-where they are given.
+Events from the docstrings of ``bearerwatch.event``, formats from their tables, rules from their YAML, commands from
+``--help``, warnings from where they are given.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import yaml
@@ -222,9 +223,49 @@ def warnings() -> str:
     return "\n".join(lines) + "\n"
 
 
+_FORMATS = {
+    "ocsf": ("OCSF", 'Authentication (3002), activity 99 "Token Validation"; a `leak` is a Detection Finding (2004)'),
+    "ecs": ("ECS", "documents for Elasticsearch and OpenSearch"),
+    "otlp": ("OpenTelemetry", "log records; attributes but where it is said"),
+    "syslog": ("syslog", "RFC 5424; parameters of structured data, with the enterprise number for PEN"),
+    "ndjson": ("NDJSON", "our own schema, as in the spool and over HTTP: each field under [its own name](events.md)"),
+}
+
+
+def formats() -> str:
+    """``reference/formats.md``."""
+    units = {name: import_module(f"bearerwatch.formats.{name}") for name in names("bearerwatch.formats")}
+    shown = [name for name in _FORMATS if name != "ndjson"]
+    versions = {name: f" {unit.VERSION}" if hasattr(unit, "VERSION") else "" for name, unit in units.items()}
+    lines = [
+        "# Formats",
+        "",
+        "What [sinks and `events export`](../guides/exports.md) write. A record is one line: nothing a client sent",
+        "ends it early.",
+        "",
+        "| format | what it is |",
+        "|---|---|",
+        *(f"| `{name}` | {_FORMATS[name][0]}{versions[name]}: {_FORMATS[name][1]} |" for name in units),
+        "| `parquet` | `events export` alone: the [columns of the lake](events.md#fields), times in UTC |",
+        "",
+        "## Where each field stands",
+        "",
+        "A second place, behind *or*, is for values the first does not take: an address that is none, a method or a",
+        "trace id the standard does not know, or a place without what it is the place of.",
+        "",
+        "| field | " + " | ".join(_FORMATS[name][0] for name in shown) + " |",
+        "|---" * (len(shown) + 1) + "|",
+    ]
+    for field in event.AuthEvent.__struct_fields__:
+        places = (re.sub(" (or|and) ", r"` \1 `", f"`{units[name].MAPPING[field]}`") for name in shown)
+        lines.append(f"| `{field}` | " + " | ".join(places) + " |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands,
     "reference/events.md": events,
+    "reference/formats.md": formats,
     "reference/rules.md": rules,
     "reference/warnings.md": warnings,
 }

@@ -35,6 +35,7 @@ _ENV = {
     "log_ids": "BEARERWATCH_LOG_IDS",
     "correlate_to": "BEARERWATCH_CORRELATE_TO",
     "spool_quota": "BEARERWATCH_SPOOL_QUOTA",
+    "syslog": "BEARERWATCH_SYSLOG",
 }
 
 
@@ -46,7 +47,8 @@ class Settings:
         service: name of this service in every event: letters, digits, ``.``, ``_``, ``-``.
         state_dir: folder for the spool and a generated key (``BEARERWATCH_STATE``).
         spool_dir: folder the collector tails; by default ``spool`` in the state folder.
-        sinks: where events go: ``spool``, ``log``, ``stdout``, or several.
+        sinks: where events go: ``spool``, ``log``, ``stdout``, ``syslog``, ``otlp``, or several; ``stdout:ocsf`` and
+            ``log:ecs`` write them in that format.
         trusted_proxies: networks whose ``X-Forwarded-For``, ``Forwarded`` and ``X-Request-ID`` are believed; ``unix``
             stands for a proxy that connects through a Unix socket.
             Nobody by default.
@@ -55,10 +57,12 @@ class Settings:
         redact_logs: install log redaction when the integration starts.
         log_ids: whether each log record has the ids of its request as attributes; ``append`` writes them behind the
             line as well. ``None`` leaves it to :func:`bearerwatch.install_logging`, which says yes.
-        spool_quota: bytes a service may have waiting in the spool before like events are aggregated.
-    """
         correlate_to: hosts that are told which request they are asked for: names, ``*.example.com``, networks; ``*`` is
             all, and the default, and ``none`` nobody. It is the whole process's.
+        spool_quota: bytes a service may have waiting in the spool before like events are aggregated.
+        syslog: where the sink ``syslog`` sends to: ``syslog+unix:///dev/log``, or ``syslog+udp``, ``syslog+tcp`` or
+            ``syslog+tls`` and ``://host:port``; ``?facility=local0`` may stand behind.
+    """
 
     service: str = "app"
     state_dir: Path = field(default_factory=state_dir)
@@ -69,11 +73,12 @@ class Settings:
     plain_subjects: bool = False
     redact_logs: bool = True
     log_ids: LogIds | None = None
+    correlate_to: tuple[str, ...] = (EVERYBODY,)
     spool_quota: int = DEFAULT_SPOOL_QUOTA
+    syslog: str = "syslog+unix:///dev/log"
     instance: str = ""
 
     @classmethod
-    correlate_to: tuple[str, ...] = (EVERYBODY,)
     def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Settings from ``BEARERWATCH_*``, with *overrides* (a framework's own settings) on top.
 
@@ -113,12 +118,13 @@ def _parsed(base: Settings, given: dict[str, Any]) -> Settings:
         "plain_subjects": _flag,
         "redact_logs": _flag,
         "log_ids": log_ids_of,
+        "correlate_to": _hosts,
         "spool_quota": _size,
+        "syslog": str,
         "spool_dir": Path,
         "instance": str,
     }
     parsed: dict[str, Any] = {}
-        "correlate_to": _hosts,
     for name, value in given.items():
         try:
             parsed[name] = readers[name](value)
@@ -169,18 +175,18 @@ def _networks(value: Any) -> tuple[Proxy, ...]:
     return tuple(found)
 
 
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).lower()
-    if word in {"1", "true", "yes", "on"}:
-        return True
 def _hosts(value: Any) -> tuple[str, ...]:
     words = _words(value)
     Hosts(words)
     return words
 
 
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
     if word in {"0", "false", "no", "off"}:
         return False
     raise ValueError("say true or false")

@@ -8,11 +8,14 @@ import logging
 import pytest
 
 import bearerwatch
+from bearerwatch import _units
 from bearerwatch.event import FAILURES, Outcome
+from bearerwatch.formats import encoder
 from bearerwatch.settings import Settings
 from bearerwatch.sinks import open_sinks
 from bearerwatch.sinks.log import LogSink
 from bearerwatch.testing.events import make_event
+from events_made import full
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -46,6 +49,18 @@ def test_redaction_leaves_our_own_records_alone(caplog: pytest.LogCaptureFixture
                 assert caplog.records[-1].bearerwatch["token_id"] == sent.token_id
                 assert f"token_id={sent.token_id} " in caplog.records[-1].getMessage()
                 assert "[token" not in caplog.text
+
+
+@pytest.mark.parametrize("form", _units.names("bearerwatch.formats"))
+def test_in_another_format_the_message_is_its_record_and_redaction_leaves_it_alone(
+    form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bearerwatch.install_logging()
+    (sink,) = open_sinks(Settings(sinks=(f"log:{form}",)))
+    for event in (full(), make_event(), full(kind="leak", outcome=None)):
+        sink.send(event)
+        assert caplog.records[-1].getMessage() == encoder(form)(event).decode()
+        assert caplog.records[-1].bearerwatch["token_id"] == event.token_id
 
 
 @pytest.mark.parametrize("path", ["/a\r\nFAKE line", "/\x1b[31mred", "/\u2028next", "/\ud800", "/\x00", "/a\tb"])

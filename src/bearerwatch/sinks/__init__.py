@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from bearerwatch._units import load, names
 from bearerwatch.errors import ConfigurationError
+from bearerwatch.formats import encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bearerwatch.event import AuthEvent
     from bearerwatch.settings import Settings
@@ -27,18 +28,31 @@ class Sink(Protocol):
 
 
 def open_sinks(settings: Settings) -> Sequence[Sink]:
-    """The sinks *settings* names, in order.
+    """The sinks *settings* names, in order; ``stdout:ocsf`` is the sink ``stdout`` in the format ``ocsf``.
 
     Raises:
-        ConfigurationError: there is no sink of that name.
+        ConfigurationError: there is no sink or format of that name, or the sink has a format of its own.
     """
     opened: list[Sink] = []
-    for name in settings.sinks:
+    for word in settings.sinks:
+        name, colon, form = word.partition(":")
         try:
             unit = load(__name__, name)
         except LookupError:
             raise ConfigurationError(
                 f"sinks (BEARERWATCH_SINKS): there is no sink {name!r}; there are: {', '.join(names(__name__))}"
             ) from None
-        opened.append(cast("Sink", unit.open_sink(settings)))
+        if not colon:
+            opened.append(cast("Sink", unit.open_sink(settings)))
+        elif hasattr(unit, "open_as"):
+            opened.append(cast("Sink", unit.open_as(_encoder(form))))
+        else:
+            raise ConfigurationError(f"sinks (BEARERWATCH_SINKS): {name} has a format of its own: leave :{form} out")
     return tuple(opened)
+
+
+def _encoder(form: str) -> Callable[[AuthEvent], bytes]:
+    try:
+        return encoder(form)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"sinks (BEARERWATCH_SINKS): {error}") from None

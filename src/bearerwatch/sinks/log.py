@@ -1,8 +1,8 @@
 """Events as records of the standard logger ``bearerwatch.security``, for logs that already go somewhere.
 
 INFO for a request let in, WARNING for a failure, and for a token that was about to be logged. The message reads
-as one line; the fields stand in ``record.bearerwatch`` (a dict) and as ``record.bearerwatch_<field>``, so that a
-JSON formatter has them.
+as one line, or is a record in another format where one is named; the fields stand in ``record.bearerwatch`` (a dict)
+and as ``record.bearerwatch_<field>``, so that a JSON formatter has them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import msgspec
 from bearerwatch.event import FAILURES, AuthEvent, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bearerwatch.settings import Settings
 
-__all__ = ["LogSink", "open_sink"]
+__all__ = ["LogSink", "open_as", "open_sink"]
 
 _LINE = (
     "outcome",
@@ -35,9 +37,14 @@ _LINE = (
 
 
 class LogSink:
-    """Writes each event to the logger ``bearerwatch.security``."""
+    """Writes each event to the logger ``bearerwatch.security``.
 
-    def __init__(self) -> None:
+    Args:
+        encode: what makes the message of an event; a line for people if not given.
+    """
+
+    def __init__(self, encode: Callable[[AuthEvent], bytes] | None = None) -> None:
+        self._encode = encode
         self._logger = logging.getLogger("bearerwatch.security")
         if self._logger.level == logging.NOTSET:
             self._logger.setLevel(logging.INFO)  # else the root's WARNING would hide every success
@@ -48,9 +55,12 @@ class LogSink:
         if not self._logger.isEnabledFor(level):
             return
         values: dict[str, Any] = msgspec.to_builtins(event)
-        line = " ".join(f"{name}={_printable(values[name])}" for name in _LINE if name in values)
-        extra = {f"bearerwatch_{name}": value for name, value in values.items()}
-        self._logger.log(level, "%s %s", event.kind.value, line, extra={"bearerwatch": values, **extra})
+        extra = {"bearerwatch": values, **{f"bearerwatch_{name}": value for name, value in values.items()}}
+        if self._encode is None:
+            line = " ".join(f"{name}={_printable(values[name])}" for name in _LINE if name in values)
+            self._logger.log(level, "%s %s", event.kind.value, line, extra=extra)
+        else:
+            self._logger.log(level, "%s", self._encode(event).decode(), extra=extra)
 
     def close(self) -> None:
         """Nothing to let go of: handlers are the application's."""
@@ -65,3 +75,8 @@ def _printable(value: Any) -> str:
 def open_sink(_settings: Settings) -> LogSink:
     """The sink ``log``."""
     return LogSink()
+
+
+def open_as(encode: Callable[[AuthEvent], bytes]) -> LogSink:
+    """The sink ``log`` in another format."""
+    return LogSink(encode)
