@@ -79,8 +79,8 @@ def _line(place: dict[str, Any]) -> Text:
     from rich.text import Text  # noqa: PLC0415
 
     from bearerwatch.alert.escape import printable  # noqa: PLC0415
+    from bearerwatch.alert.lines import short_id  # noqa: PLC0415
     from bearerwatch.alert.notice import stamp  # noqa: PLC0415
-    from bearerwatch.cli._render import short_id  # noqa: PLC0415
 
     text = Text(no_wrap=True)
     text.append(f"{place['times']:>7} x  ", style="bold")

@@ -14,22 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["OUTCOME_STYLES", "console", "document", "lines", "row", "say", "show"]
-
-OUTCOME_STYLES = {
-    "success": "green",
-    "anonymous": "dim",
-    "missing": "yellow",
-    "malformed": "magenta",
-    "invalid": "red",
-    "expired": "dark_orange",
-    "revoked": "bold red",
-    "insufficient_scope": "yellow",
-    "forbidden": "red",
-    "throttled": "cyan",
-    "error": "bold magenta",
-}
-"""How each outcome is coloured."""
+__all__ = ["console", "document", "lines", "row", "say", "show"]
 
 
 def say(message: str) -> None:

@@ -67,7 +67,7 @@ def list_(
         for episode in found:
             row(_fields(episode))
         return
-    from bearerwatch.cli._render import alert_line  # noqa: PLC0415 - not needed for --json
+    from bearerwatch.alert.lines import alert_line  # noqa: PLC0415 - not needed for --json
 
     screen = console()
     for episode in found:

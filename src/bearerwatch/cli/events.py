@@ -135,7 +135,7 @@ def _print(found: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         lines(found)
     else:
-        from bearerwatch.cli._render import event_line  # noqa: PLC0415 - not needed for --json
+        from bearerwatch.alert.lines import event_line  # noqa: PLC0415 - not needed for --json
 
         screen = console()
         for event in found:

@@ -123,7 +123,7 @@ def _print_json(found: list[dict[str, Any]], alerts: list[Episode]) -> None:
 
 
 def _print(found: list[dict[str, Any]], alerts: list[Episode]) -> None:
-    from bearerwatch.cli._render import alert_mark, event_line, gap_line  # noqa: PLC0415
+    from bearerwatch.alert.lines import alert_mark, event_line, gap_line  # noqa: PLC0415
 
     screen = console()
     before: dict[str, Any] | None = None

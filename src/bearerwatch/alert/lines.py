@@ -11,10 +11,24 @@ from rich.text import Text
 from bearerwatch.alert.channels.console import STYLES
 from bearerwatch.alert.escape import printable
 from bearerwatch.alert.notice import counted, span, stamp
-from bearerwatch.cli._output import OUTCOME_STYLES
 from bearerwatch.store.episodes import Episode
 
 __all__ = ["alert_line", "alert_mark", "event_line", "gap_line", "short_id"]
+
+_OUTCOME_STYLES = {
+    "success": "green",
+    "anonymous": "dim",
+    "missing": "yellow",
+    "malformed": "magenta",
+    "invalid": "red",
+    "expired": "dark_orange",
+    "revoked": "bold red",
+    "insufficient_scope": "yellow",
+    "forbidden": "red",
+    "throttled": "cyan",
+    "error": "bold magenta",
+}
+"""How each outcome is coloured."""
 
 
 def short_id(token_id: Any) -> str:
@@ -42,7 +56,7 @@ def event_line(
     if delta is not None:
         text.append(f" {'+' + span(delta):>10}", style="dim")
     outcome = printable(event.get("outcome") or event.get("kind"))
-    text.append(f"  {outcome:<18}", style=OUTCOME_STYLES.get(outcome, ""))
+    text.append(f"  {outcome:<18}", style=_OUTCOME_STYLES.get(outcome, ""))
     request = " ".join(
         printable(part) for part in (event.get("method"), event.get("route") or event.get("path")) if part
     )
