@@ -70,6 +70,22 @@ def test_nothing_a_form_matches_is_passed_over(form, data):
     check(f"{anchor.upper()}{made}")
 
 
+@pytest.mark.parametrize("quote", ["'", '"', "`"])
+@pytest.mark.parametrize("tail", ["))", "{}", "],x", "'x4", '"x4', ";a"])
+@pytest.mark.parametrize("join", ["=", ": ", "(value=", ", ", " is "])
+def test_what_only_the_rest_of_a_quoted_value_tells_is_not_passed_over(join, tail, quote):
+    value = "".join(draw.choices("bcdfghjklmnpqrstvwxz", k=14)) + tail
+    for name in ("access_token", "'password_confirmation'", "tokenValue"):
+        check(f"{name}{join}{quote}{value}{quote} y")
+
+
+@pytest.mark.parametrize("length", [12, 13, 15])
+def test_a_credential_that_is_long_only_with_its_padding_is_not_passed_over(length):
+    value = "".join(draw.choices("bcdfghjklmnpqrstvwxz", k=length))
+    for padding in ("=", "==", "===", "===="):
+        check(f"Bearer {value}{padding} y")
+
+
 def test_most_lines_that_only_speak_of_tokens_are_passed_over():
     lines = [
         "Token validation failed: token expired for user 42",

@@ -7,6 +7,7 @@ afterwards, by what its name says.
 from __future__ import annotations
 
 __all__ = [
+    "CLOSED",
     "GAP",
     "LOOSE",
     "NAMED",
@@ -120,3 +121,5 @@ QUOTED = rf"(?<=[\"'`]){VALUE}{{0,5}}+[^\s\"'`\\{USUAL}][^\s\"'`\\]{{2,256}}(?=[
 """A value that ends where its quotes do, and has something in it early on that others have not."""
 UNQUOTED = rf"(?<![\"'`]){VALUE}{{0,5}}+(?:[&;,\[]{_FIELD}|%{_FIELD}{_ENCODED}|[()|\]]){LOOSE}{{3,256}}+"
 """The same without quotes, up to the next field."""
+CLOSED = "|".join(rf"{VALUE}{{6,2048}}[^\s\\{quote}{USUAL}][^\s\\{quote}]{{0,256}}{quote}" for quote in "\"'`")
+"""For a gate: what goes on behind such a value, until its quotes end, and may tell what the value does not."""

@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from bearerwatch.redact.named import (
+    CLOSED,
     GAP,
     NAME_ITSELF,
     NAMED,
@@ -133,6 +134,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
         wider=(
             rf"(?i:bearer|dpop)(?:{_BEARER})(?P<t>{NUMBERED}{_TOKEN68}{{6,}}+)",
             rf"(?i:bearer|dpop){_BEARER_FIELD}{_T68}{{16}}",
+            rf"(?i:bearer|dpop)(?:{_BEARER}){_TOKEN68}{{12,2048}}=",  # which is long only with what pads it
         ),
     ),
     _form(
@@ -152,7 +154,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     )._replace(
         wider=(
             *(rf"{part}{_SCHEMED}(?P<t>{PLAIN})" for part in NAMED_PARTS),
-            *(rf"{part}{_SCHEMED}(?P<t>{QUOTED}|{UNQUOTED})" for part in NAMED_PARTS),
+            *(rf"{part}{_SCHEMED}(?P<t>{QUOTED}|{UNQUOTED}|{CLOSED})" for part in NAMED_PARTS),
         )
     ),
     _form(
