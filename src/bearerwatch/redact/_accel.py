@@ -14,6 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from bearerwatch import _guard
+from bearerwatch._version import __version__
+from bearerwatch.redact._kept import Kept
 
 __all__ = ["Prefilter"]
 
@@ -25,17 +27,20 @@ _PATIENCE = 200
 class Prefilter:
     """Which of many expressions may match in a text: one pass over it, however many there are.
 
-    Compiling them takes some tenths of a second. That is done in a thread of its own, without the interpreter's lock,
-    so that the first line that is logged need not wait; until it is done every one may.
+    Compiling them takes a second of a core. That is done in a thread of its own, without the interpreter's lock, so
+    that the first line that is logged need not wait; until it is done every one may. What was compiled is kept for the
+    processes that come after.
     """
 
-    def __init__(self, expressions: Callable[[], list[tuple[int, str]]]) -> None:
+    def __init__(self, expressions: Callable[[], list[tuple[int, str]]], *, kept: str | None = None) -> None:
         """Nothing is compiled before the first question.
 
         Args:
             expressions: gives them, in Hyperscan's syntax, each with a number; several may have the same.
+            kept: the name under which what is compiled is kept in the state folder; nothing is without one.
         """
         self._expressions = expressions
+        self._name = kept
         self.held = False
         """Whether it is compiled only once somebody waits for it: a process that ends soon has no use for it."""
         self._forget()
@@ -98,14 +103,7 @@ class Prefilter:
             _guard.swallowed("compiling for Hyperscan", error)
 
     def _compile(self, hyperscan: Any) -> None:
-        numbers, expressions = zip(*self._expressions(), strict=True)
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(
-            expressions=[expression.encode("ascii") for expression in expressions],
-            ids=list(numbers),
-            elements=len(expressions),
-            flags=0,
-        )
+        database = self._database(hyperscan)
         local = self._local  # a scratch space serves one scan at a time
 
         def scan(data: bytes, on_match: _OnMatch, found: list[int]) -> None:
@@ -116,6 +114,24 @@ class Prefilter:
             database.scan(data, on_match, 0, found, scratch)  # by name they would take it twice as long
 
         self._scan = scan
+
+    def _database(self, hyperscan: Any) -> Any:
+        kept = Kept(self._name, f"{hyperscan.__version__} {__version__}") if self._name else None
+        held = kept.load() if kept is not None else None
+        if held is not None:
+            with suppress(hyperscan.HyperscanError):  # of another processor, say, that shares the folder
+                return hyperscan.loadb(held, hyperscan.HS_MODE_BLOCK)
+        numbers, expressions = zip(*self._expressions(), strict=True)
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(
+            expressions=[expression.encode("ascii") for expression in expressions],
+            ids=list(numbers),
+            elements=len(expressions),
+            flags=0,
+        )
+        if kept is not None:
+            kept.save(hyperscan.dumpb(database))
+        return database
 
 
 _OnMatch = Callable[[int, int, int, int, Any], None]

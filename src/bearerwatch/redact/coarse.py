@@ -26,9 +26,9 @@ _TWO = ("(?:session|sess|secret)[_-]?id", "code[_-]?verifier")
 """Of the names of secrets those that end with a word that says nothing alone."""
 _FILLED = r"[_0-9-]*(?:(?i:ag|b6|ba|co|cu|da|h[edi]|ne|ol|pl|r[ae]|st|te|v)[A-Za-z0-9_-]*)?"
 """What may follow the word that decides: see :data:`bearerwatch.redact.names.FILLERS`."""
-_ENOUGH, _FEWER = 8, 5
+_ENOUGH, _FEWER = 8, 4
 """Letters in a row that few lines have: of what something begins with, and of what it goes on with."""
-_ANYTHING = (r"[^\r\n]", r"[^\n]", "[^()]")
+_ANYTHING = (r"[^\r\n]", r"[^\n]", r"[^\n\"']", "[^()]")
 _LAST_CLASS = re.compile(
     r"(?:\(\?:\[0-9\]\+\\\|\|s:\|s%3\[Aa\]\)\?)?\[(?P<rest>[^\]]*A-Z[^\]]*)\]\{(?P<least>\d+)\}(?P<ends>\)*)\Z"
 )

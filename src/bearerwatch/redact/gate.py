@@ -72,6 +72,7 @@ NOISE = ENCODED + 1
 one in disguise."""
 PREFILTER = Prefilter(
     lambda: [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY)],
+    kept="forms.hyperscan",
 )
 """Which of these an ASCII text may be."""
 _LONG = "x" * 20
