@@ -120,19 +120,18 @@ class Stream:
         with suppress(OSError):
             while True:
                 accepted, _ = self.listener.accept()
-                self._read(wrap(accepted))
+                threading.Thread(target=self._read, args=(wrap, accepted), daemon=True).start()
 
-    def _read(self, connection: socket.socket) -> None:
+    def _read(self, wrap: Any, accepted: socket.socket) -> None:
         read = b""
-        with connection:
-            connection.settimeout(10)
-            with suppress(OSError):
-                while chunk := connection.recv(65536):
-                    read += chunk
-                    if self.cut_after is not None and len(read) >= self.cut_after:
-                        self.cut_after = None
-                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                        break
+        accepted.settimeout(10)
+        with accepted, suppress(OSError), wrap(accepted) as connection:
+            while chunk := connection.recv(65536):
+                read += chunk
+                if self.cut_after is not None and len(read) >= self.cut_after:
+                    self.cut_after = None
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    break
         with self.ended:
             self.connections.append(read)
             self.ended.notify_all()

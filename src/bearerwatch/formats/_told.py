@@ -17,7 +17,8 @@ __all__ = ["instant", "is_address", "on_earth", "others", "summary"]
 
 def instant(event: AuthEvent) -> str:
     """When it happened, by RFC 3339: UTC, with microseconds."""
-    return event.ts.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    ts = event.ts if event.ts.tzinfo is UTC else event.ts.astimezone(UTC)
+    return ts.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def summary(event: AuthEvent) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,7 @@ _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "P
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII).fullmatch
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}", re.ASCII).fullmatch
 _LONG = 1 << 63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.json.Encoder()
 
 
@@ -113,8 +115,8 @@ def severity(event: AuthEvent) -> tuple[int, str]:
 
 def nanoseconds(event: AuthEvent) -> int:
     """When it happened, in nanoseconds since 1970; microseconds are kept, which floats would not do."""
-    seconds = int(event.ts.replace(microsecond=0).timestamp())
-    return seconds * 1_000_000_000 + event.ts.microsecond * 1000
+    since = event.ts - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
 def ids(event: AuthEvent) -> tuple[str | None, str | None]:

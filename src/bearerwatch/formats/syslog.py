@@ -8,6 +8,7 @@ left out, which ``truncated="1"`` says.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ MAPPING: Mapping[str, str] = {
 _BEGINNINGS = tuple(f' {name}="' for name in _PARAMS)
 _values = attrgetter(*_PARAMS)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_HARMLESS = bytes(set(range(0x20, 0x7F)) - set(b'"\\]'))
 _QUOTED = re.compile(r'["\\\]]')
 _NOT_NAME = re.compile(r"[^\x21-\x7e]")
 _PROCESS = re.compile(r"(?P<host>.{1,255})-(?P<process>[0-9]{1,10})", re.ASCII)
@@ -123,12 +125,8 @@ class Syslog:
             severity = 3
         else:
             severity = 4 if event.outcome in FAILURES or event.kind == Kind.LEAK else 6
-        host, process = event.instance or "-", "-"
-        if found := _PROCESS.fullmatch(host):
-            host, process = found["host"], found["process"]
-        service = _name(event.service or "bearerwatch", 48)
-        host, known_as = _name(host, 255), event.outcome or event.kind
-        return f"<{self._base + severity}>1 {instant(event)} {host} {service} {process} {known_as} "
+        origin = _origin(event.instance or "-", event.service or "bearerwatch")
+        return f"<{self._base + severity}>1 {instant(event)} {origin} {event.outcome or event.kind} "
 
     def _fitted(self, head: str, params: list[str], trace: str, text: str) -> bytes:
         """As much of it as there is room for: long values cut, then the message left out, then the last values."""
@@ -187,7 +185,16 @@ def _cut(param: str) -> str:
 
 def _plain(text: str, *, quotes: int) -> bool:
     """Whether there is nothing to escape in the parameters *text*: told for all of them at once, as is quickest."""
-    return text.isprintable() and "\\" not in text and "]" not in text and text.count('"') == quotes
+    return text.isascii() and text.encode().translate(None, _HARMLESS) == b'"' * quotes
+
+
+@lru_cache(maxsize=1024)
+def _origin(instance: str, service: str) -> str:
+    """HOSTNAME, APP-NAME and PROCID: an instance is named after its host and its process."""
+    process = "-"
+    if found := _PROCESS.fullmatch(instance):
+        instance, process = found["host"], found["process"]
+    return f"{_name(instance, 255)} {_name(service, 48)} {process}"
 
 
 def _name(text: str, longest: int) -> str:
