@@ -288,6 +288,18 @@ class Exchange:
         return self._known.shown
 
     @property
+    def ids(self) -> tuple[str | None, str | None, str | None]:
+        """Fingerprints of the token: under the active key, under the one before, and of all of it as it was sent."""
+        known = self._known
+        return known.token_id, known.token_id_prev, known.presented_id
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Whatever came as a token, while it is live."""
+        others = () if self._others is None else tuple(credential for _, credential in self._others)
+        return others if self._token is None else (self._token, *others)
+
+    @property
     def holds(self) -> bool:
         """Whether a token is live because of this request."""
         return self._token is not None or self._others is not None

@@ -36,6 +36,7 @@ _ENV = {
     "correlate_to": "BEARERWATCH_CORRELATE_TO",
     "spool_quota": "BEARERWATCH_SPOOL_QUOTA",
     "syslog": "BEARERWATCH_SYSLOG",
+    "revocations": "BEARERWATCH_REVOCATIONS",
 }
 
 
@@ -62,6 +63,8 @@ class Settings:
         spool_quota: bytes a service may have waiting in the spool before like events are aggregated.
         syslog: where the sink ``syslog`` sends to: ``syslog+unix:///dev/log``, or ``syslog+udp``, ``syslog+tcp`` or
             ``syslog+tls`` and ``://host:port``; ``?facility=local0`` may stand behind.
+        revocations: where withdrawn tokens are listed, which are refused before the application sees them: a URL, see
+            :mod:`bearerwatch.verify.revocations`.
     """
 
     service: str = "app"
@@ -76,6 +79,7 @@ class Settings:
     correlate_to: tuple[str, ...] = (EVERYBODY,)
     spool_quota: int = DEFAULT_SPOOL_QUOTA
     syslog: str = "syslog+unix:///dev/log"
+    revocations: str = field(default="", repr=False)  # its URL may hold a password
     instance: str = ""
 
     @classmethod
@@ -121,6 +125,7 @@ def _parsed(base: Settings, given: dict[str, Any]) -> Settings:
         "correlate_to": _hosts,
         "spool_quota": _size,
         "syslog": str,
+        "revocations": str,
         "spool_dir": Path,
         "instance": str,
     }

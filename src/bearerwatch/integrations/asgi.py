@@ -61,8 +61,12 @@ class BearerwatchMiddleware:
             self._start(app, settings)
 
     def _start(self, app: App, settings: dict[str, Any]) -> None:
-        self.app = app
         self._watch: Watch = start("asgi", **settings)
+        if self._watch.settings.revocations:
+            from bearerwatch.integrations._withdrawn import asgi  # noqa: PLC0415 - only where it is asked for
+
+            app = asgi(app, self._watch)
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""

@@ -69,6 +69,8 @@ class Middleware:
         if self._async:
             markcoroutinefunction(self)
         self._watch = the_watch()
+        if self._watch.settings.revocations:
+            self.get_response = _refusing(get_response, self._watch)
 
     def __call__(self, request: Any) -> Any:
         """Serve one request; under async it returns what is to be awaited."""
@@ -107,6 +109,29 @@ class Middleware:
         if exchange is not None:
             environ["bearerwatch.exchange"] = exchange
         return exchange
+
+
+def _refusing(get_response: Callable[[Any], Any], watch: Watch) -> Callable[[Any], Any]:
+    """*get_response* behind what refuses withdrawn tokens."""
+    from django.http import HttpResponse  # noqa: PLC0415 - only where it is asked for
+
+    from bearerwatch.integrations._withdrawn import Withdrawn  # noqa: PLC0415
+
+    withdrawn = Withdrawn.of(watch)
+
+    def refused(request: Any) -> Any:
+        body = b"" if request.method == "HEAD" else withdrawn.body
+        return HttpResponse(body, status=withdrawn.answer.status, headers=dict(withdrawn.headers))
+
+    def now(request: Any) -> Any:
+        return refused(request) if withdrawn(request.META.get("bearerwatch.exchange")) else get_response(request)
+
+    async def later(request: Any) -> Any:
+        if await withdrawn.later(request.META.get("bearerwatch.exchange")):
+            return refused(request)
+        return await get_response(request)
+
+    return later if iscoroutinefunction(get_response) else now
 
 
 def _raised(exchange: Exchange, request: Any, error: BaseException) -> None:

@@ -74,6 +74,10 @@ class WatchedWsgi:
     __slots__ = ("_app", "_watch")
 
     def __init__(self, app: Callable[..., Iterable[bytes]], watch: Watch) -> None:
+        if watch.settings.revocations:
+            from bearerwatch.integrations._withdrawn import wsgi  # noqa: PLC0415 - only where it is asked for
+
+            app = wsgi(app, watch)
         self._app = app
         self._watch = watch
 

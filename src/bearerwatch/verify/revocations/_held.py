@@ -111,6 +111,11 @@ class Revocations:
         keys = ring()
         return any(token_id in self for token_id in keys.all_ids(token)) or keys.presented_id(token) in self
 
+    @property
+    def ready(self) -> bool:
+        """Whether the first list of this process was waited for."""
+        return self._ready
+
     def held(self) -> Held:
         """How the list stands."""
         return Held(entries=len(self._entries), refused=self._refused, read_at=self._read_at, lost=self._lost)
