@@ -480,6 +480,14 @@ def test_a_connection_is_kept_and_one_that_was_hung_up_on_is_made_anew(ask: Ask)
     again.stop()
 
 
+def test_a_connection_that_is_hung_up_on_amid_a_question_is_made_anew(server: Server, ask: Ask) -> None:
+    introspection = make(server)
+    assert ask(introspection, fakes.opaque()).accepted
+    server.answer = lambda _: None if len(server.asked) == 2 else ACTIVE
+    assert ask(introspection, fakes.opaque()).accepted
+    assert len(server.asked) == 3
+
+
 def test_a_server_that_is_not_there(ask: Ask) -> None:
     url = f"http://127.0.0.1:{fakes.free_port()}/"
     introspection = Introspection(url, auth=BearerToken("of the service"), audience=None)
@@ -569,5 +577,7 @@ def test_a_forked_child_has_connections_of_its_own(server: Server) -> None:
         good = introspection(known).accepted and introspection(fakes.opaque()).accepted
         os._exit(0 if good and introspection.asked == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(server.connections) == 2
     assert introspection(fakes.opaque()).accepted  # on the parent's connection, which is still whole
+    assert len(server.connections) == 2
     introspection.close()
