@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -20,6 +21,8 @@ __all__ = [
     "Config",
     "Database",
     "Json",
+    "LogFormat",
+    "LogZone",
     "Mmdb",
     "Rules",
     "StateFolder",
@@ -31,6 +34,7 @@ __all__ = [
     "moment",
     "rules_folder",
     "state_folder",
+    "time_zone",
 ]
 
 DATABASE_ENV = "BEARERWATCH_DATABASE_URL"
@@ -83,6 +87,20 @@ Config = Annotated[
     ),
 ]
 
+LogFormat = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log-format",
+        metavar="NAME=FORMAT:LAYOUT",
+        help="Names a format with the layout its server was told, for --tail; may be repeated.",
+        show_default=False,
+    ),
+]
+
+LogZone = Annotated[
+    str, typer.Option("--log-zone", metavar="ZONE", help="Zone of times in logs that name none, as Europe/Berlin.")
+]
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)", re.ASCII)
 
@@ -121,6 +139,22 @@ def moment(text: str, option: str, now: datetime) -> datetime:
             f"{option} is a length of time before now such as 15m, or a moment such as 2026-01-31T12:00:00Z"
         ) from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def time_zone(option: str) -> tzinfo:
+    """The time zone of that name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if option.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(option)
+    except (KeyError, OSError, ValueError):  # as it is not there, is a folder, or leads out of the database
+        raise ConfigurationError(
+            "--log-zone is UTC or a name of the time zone database, such as Europe/Berlin"
+        ) from None
 
 
 def caller(option: str | None) -> str | None:

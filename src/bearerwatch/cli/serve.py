@@ -13,6 +13,8 @@ from bearerwatch.cli._options import (
     Config,
     Database,
     Json,
+    LogFormat,
+    LogZone,
     Mmdb,
     Rules,
     StateFolder,
@@ -22,6 +24,7 @@ from bearerwatch.cli._options import (
     mmdb_files,
     rules_folder,
     state_folder,
+    time_zone,
 )
 from bearerwatch.cli._output import row, say
 from bearerwatch.errors import ConfigurationError
@@ -38,7 +41,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(
     epilog="Example: bearerwatch serve --state /var/lib/bearerwatch --retain 30d\n\n"
-    "Example: bearerwatch serve --spool /srv/a/spool --spool /srv/b/spool --config bearerwatch.toml"
+    "Example: bearerwatch serve --spool /srv/a/spool --spool /srv/b/spool --config bearerwatch.toml\n\n"
+    "Example: bearerwatch serve --tail nginx@edge:/var/log/nginx/access.log"
 )
 def serve(
     *,
@@ -51,6 +55,16 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    tail: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT[@SERVICE]:PATH",
+            help="An access log to follow; may be repeated. Its format's name stands for its service if none is named.",
+            show_default=False,
+        ),
+    ] = None,
+    log_format: LogFormat = None,
+    log_zone: LogZone = "UTC",
     database: Database = None,
     listen: Annotated[
         str | None,
@@ -72,12 +86,14 @@ def serve(
 
     Ctrl-C or SIGTERM ends it once all that was read is durable; 'kill -9' loses nothing either.
 
-    With --json: one line once it is ready, {"pid", "version", "state", "spools", "address"}.
+    With --json: one line once it is ready, {"pid", "version", "state", "spools", "logs", "address"}.
     """
     from bearerwatch.ingest.keys import IngestKeys  # noqa: PLC0415
+    from bearerwatch.ingest.log_source import LogSource, read_layouts  # noqa: PLC0415
     from bearerwatch.server import Collector, CollectorSettings  # noqa: PLC0415 - loads everything
 
     keys = IngestKeys.from_env()
+    layouts = read_layouts(log_format or [])
     if no_http and listen is not None:
         raise ConfigurationError("--listen and --no-http contradict each other: keep one")
     host, port = "127.0.0.1", 0
@@ -86,6 +102,8 @@ def serve(
     settings = CollectorSettings(
         state_dir=state_folder(state),
         spools=tuple(path.expanduser() for path in spool or ()),
+        tails=tuple(LogSource.parse(text, layouts) for text in tail or ()),
+        log_zone=time_zone(log_zone),
         database=database_url(database),
         host=host,
         port=port,
@@ -125,6 +143,7 @@ def _facts(collector: Collector) -> dict[str, Any]:
         "version": __version__,
         "state": str(settings.state_dir),
         "spools": [str(path) for path in settings.spools],
+        "logs": [str(log.path) for log in settings.tails],
         "address": None if collector.address is None else "{}:{}".format(*collector.address),
     }
 
@@ -136,7 +155,7 @@ def _ready_json(collector: Collector) -> None:
 
 def _ready(collector: Collector) -> None:
     facts = _facts(collector)
-    say(f"bearerwatch {__version__} collects into {facts['state']} from {', '.join(facts['spools'])}")
+    say(f"bearerwatch {__version__} collects into {facts['state']} from {', '.join(facts['spools'] + facts['logs'])}")
     if facts["address"]:
         say(f"takes events at http://{facts['address']}/v1/events")
     say("stop it with Ctrl-C")

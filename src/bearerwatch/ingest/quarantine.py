@@ -124,7 +124,7 @@ class Quarantine:
             for rejection in rejections:
                 raw = rejection.raw
                 key = (raw.source, raw.segment, raw.offset)
-                if raw.source.startswith("spool:") and key in self._written:
+                if raw.source.startswith(("spool:", "access:")) and key in self._written:
                     continue
                 if size + len(batch) >= self._per_day:
                     self.suppressed += 1

@@ -33,6 +33,7 @@ from bearerwatch.ingest.revoked import RevokedList
 from bearerwatch.ingest.tail import SpoolTail
 from bearerwatch.server import database
 from bearerwatch.server.lock import StateLock
+from bearerwatch.server.logs import follow
 from bearerwatch.server.pipeline import Pipeline
 from bearerwatch.server.settings import CollectorSettings
 from bearerwatch.server.signals import Waker, stopping_by_signal
@@ -146,6 +147,10 @@ class Collector:
             stack.callback(tail.close)
             tail.claim()
         self._intake = Intake(state, wake=self._waker.wake)
+        logs = follow(settings.tails, state, self._lake, con, self._decoder, zone=settings.log_zone, complain=complain)
+        self._logs = [] if logs is None else logs.tails
+        for log in self._logs:
+            stack.callback(log.close)
 
         routes = load_routes(settings.config, storage=folder)
         router = Router(routes, advice={rule.name: rule.advice for rule in rules})
@@ -158,6 +163,8 @@ class Collector:
             lake=self._lake,
             detector=self._detector,
             router=router,
+            logs=self._logs,
+            log_decoder=None if logs is None else logs.decoder,
         )
         self._state = state
         self._prune_at = time.monotonic() + _PRUNE_EVERY
@@ -320,7 +327,7 @@ class Collector:
         status.degraded = self._detector.degraded
         status.free_bytes = free
         status.count_lines(counts)
-        status.count_files([tail.figures() for tail in self._tails])
+        status.count_files([*(tail.figures() for tail in self._tails), *(log.figures() for log in self._logs)])
         write_status(self.settings.state_dir, status)
 
     # -- the end

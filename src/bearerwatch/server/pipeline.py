@@ -12,9 +12,12 @@ from datetime import datetime
 from bearerwatch.alert.router import Router
 from bearerwatch.detect.book import Change
 from bearerwatch.detect.detector import Detector
+from bearerwatch.ingest.access._decoder import AccessDecoder
 from bearerwatch.ingest.decode import Decoded, Decoder, Rejection
 from bearerwatch.ingest.intake import Answer, Intake
 from bearerwatch.ingest.lines import RawLine
+from bearerwatch.ingest.log_once import LogOnce
+from bearerwatch.ingest.log_tail import LogTail
 from bearerwatch.ingest.quarantine import Quarantine
 from bearerwatch.ingest.tail import SpoolTail
 from bearerwatch.store import outbox
@@ -25,6 +28,8 @@ __all__ = ["Pipeline"]
 
 _URGENT = frozenset(("opened", "closed", "merged"))
 _MAX_REASONS = 10
+_MOST_HELD_BACK = 20
+"""Rounds that logs wait for spools with a backlog."""
 
 
 class Pipeline:
@@ -39,6 +44,8 @@ class Pipeline:
         lake: where events go.
         detector: what looks at them.
         router: who is told.
+        logs: access logs.
+        log_decoder: their lines to events.
     """
 
     def __init__(
@@ -52,9 +59,14 @@ class Pipeline:
         lake: Lake,
         detector: Detector,
         router: Router,
+        logs: Sequence[LogTail | LogOnce] = (),
+        log_decoder: AccessDecoder | None = None,
     ) -> None:
         self._state = state
         self._tails = list(tails)
+        self._logs = list(logs)
+        self._log_decoder = log_decoder
+        self._held_back = 0
         self._intake = intake
         self._decoder = decoder
         self._quarantine = quarantine
@@ -81,12 +93,16 @@ class Pipeline:
     @property
     def dirty(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.pending or self._changes or self._intake.waiting or any(t.moved for t in self._tails))
+        return bool(self.pending or self._changes or self._intake.waiting or any(t.moved for t in self._all))
 
     @property
     def untidy(self) -> bool:
         """Whether a commit would leave the database tidier, though nothing depends on it."""
         return any(tail.untidy for tail in self._tails)
+
+    @property
+    def _all(self) -> list[SpoolTail | LogTail | LogOnce]:
+        return [*self._tails, *self._logs]
 
     @property
     def urgent(self) -> bool:
@@ -115,6 +131,25 @@ class Pipeline:
             self._take(decoded, now)
             reasons = tuple(dict.fromkeys(rejection.reason for rejection in decoded.rejected))[:_MAX_REASONS]
             batch.answer = Answer(len(decoded.lines), len(decoded.rejected), decoded.duplicates + batch.taken, reasons)
+        if self._logs and (not more or self._held_back >= _MOST_HELD_BACK):
+            # A service tells of a request before its answer, a gateway after it: so all that services have told is
+            # taken in first, for what they told of is not counted again.
+            self._held_back = 0
+            more |= self._read_logs(now, max(left, limit // 4))
+        elif self._logs:
+            self._held_back += 1
+        return more
+
+    def _read_logs(self, now: datetime, limit: int) -> bool:
+        more = False
+        self._logs = [*self._logs[1:], *self._logs[:1]]
+        for place, log in enumerate(self._logs):
+            share = max(1, limit // (len(self._logs) - place))
+            raws = log.poll(limit_lines=share)
+            limit -= len(raws)
+            more |= len(raws) >= share
+            if raws and self._log_decoder is not None:
+                self._take(self._log_decoder(raws, now), now)
         return more
 
     def _take(self, decoded: Decoded, now: datetime) -> None:
@@ -158,7 +193,7 @@ class Pipeline:
         try:
             with self._state.begin() as tx:
                 self._lake.publish(tx)
-                for tail in self._tails:
+                for tail in self._all:
                     tail.save(tx)
                 self._intake.save(tx)
                 self._detector.save(tx)
@@ -170,7 +205,7 @@ class Pipeline:
         self._changes = []
         self._lake.committed()
         self._detector.committed()
-        for tail in self._tails:
+        for tail in self._all:
             tail.committed()
         self._intake.committed()
         return bool(rows)

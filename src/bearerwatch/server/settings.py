@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 from bearerwatch.ingest.keys import IngestKeys
 from bearerwatch.ingest.listener import is_loopback
+from bearerwatch.ingest.log_source import LogSource
 
 __all__ = ["CollectorSettings", "parse_duration"]
 
@@ -48,6 +49,8 @@ class CollectorSettings:
         state_dir: the state folder (``--state``); made if need be.
         spools: folders to tail (``--spool``); by default ``BEARERWATCH_SPOOL``, or ``spool`` in the
             state folder.
+        tails: access logs to follow (``--tail``).
+        log_zone: of times in them that name none (``--log-zone``).
         database: URL of the state database (``--database``); by default SQLite in the state folder.
         host: address the HTTP ingest binds (``--listen``).
         port: its port; 0 goes without.
@@ -67,6 +70,8 @@ class CollectorSettings:
 
     state_dir: Path = field(default_factory=state_dir)
     spools: tuple[Path, ...] = ()
+    tails: tuple[LogSource, ...] = ()
+    log_zone: tzinfo = UTC
     database: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
@@ -114,6 +119,10 @@ class CollectorSettings:
             if spool.exists() and not spool.is_dir():
                 raise ConfigurationError(f"--spool {spool} is not a folder: name the folder applications write to")
             seen.add(place)
+        for log in self.tails:
+            if log.path.absolute() in seen:
+                raise ConfigurationError(f"--tail {log.path} is named twice, or is a spool: name it once")
+            seen.add(log.path.absolute())
         if self.state_dir.exists() and not self.state_dir.is_dir():
             raise ConfigurationError(f"--state {self.state_dir} is not a folder: name another")
         if self.rules is not None and not self.rules.is_dir():

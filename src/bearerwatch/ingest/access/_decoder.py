@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import msgspec
@@ -29,13 +29,15 @@ class AccessDecoder:
 
     Args:
         decoder: what the events go through.
-        logs: what makes them, by source.
+        makes: gives what makes the events of the log that a line is from.
         lookup: what looks up who told of a request before; without it the decoder's own memory is asked.
     """
 
-    def __init__(self, decoder: Decoder, logs: Mapping[str, AccessEvents], *, lookup: Lookup | None = None) -> None:
+    def __init__(
+        self, decoder: Decoder, makes: Callable[[RawLine], AccessEvents], *, lookup: Lookup | None = None
+    ) -> None:
         self._decoder = decoder
-        self._logs = logs
+        self._makes = makes
         self._lookup = lookup
         self._encode = msgspec.json.Encoder().encode
         self.passed_over = 0
@@ -48,7 +50,7 @@ class AccessDecoder:
         leaks: dict[tuple[str, str, Leaked], list[tuple[RawLine, AuthEvent]]] = {}
         for raw in raws:
             try:
-                found = self._logs[raw.source](raw, now)
+                found = self._makes(raw)(raw, now)
             except Unreadable as unreadable:
                 rejected.append(Rejection(raw, unreadable.code, unreadable.reason))
                 self._decoder.counts[f"rejected_{unreadable.code}"] += 1
