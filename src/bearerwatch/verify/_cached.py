@@ -11,8 +11,8 @@ from bearerwatch.verify.keys import KeysUnavailable, Published
 __all__ = ["Ask", "CachedKeys"]
 
 _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
-_REFRESH_AT = 0.8
-"""Of their time, how much has passed when keys are fetched anew: the old ones serve meanwhile."""
+_REFRESH_AT, _SPREAD = 0.7, 0.1
+"""Of their time, how much has passed when keys are fetched anew, and how much later some processes do than others."""
 
 
 class Ask(NamedTuple):
@@ -34,11 +34,15 @@ class CachedKeys:
         max_ttl: the most.
         max_stale: how much longer keys are used where new ones cannot be had.
         cooldown: between two fetches because of a ``kid`` nobody knows.
+        spread: from 0 to 1, how late this process is among others, so that they do not all ask at once.
     """
 
-    def __init__(self, *, ttl: float, min_ttl: float, max_ttl: float, max_stale: float, cooldown: float) -> None:
+    def __init__(
+        self, *, ttl: float, min_ttl: float, max_ttl: float, max_stale: float, cooldown: float, spread: float = 0.0
+    ) -> None:
         self._ttl, self._min_ttl, self._max_ttl = ttl, min_ttl, max_ttl
         self._max_stale, self._cooldown = max_stale, cooldown
+        self._refresh_at = _REFRESH_AT + _SPREAD * spread
         self.held: Published | None = None
         self.loaded_at = 0.0
         self.refresh_at = 0.0
@@ -86,7 +90,7 @@ class CachedKeys:
         """*found* is what the issuer publishes, to be kept for *max_age* if it says so."""
         ttl = self._ttl if max_age is None else min(max(max_age, self._min_ttl), self._max_ttl)
         self.held, self.loaded_at = found, now
-        self.refresh_at, self._expires_at = now + ttl * _REFRESH_AT, now + ttl
+        self.refresh_at, self._expires_at = now + ttl * self._refresh_at, now + ttl
         self.failing, self._retry_at = 0, float("-inf")
 
     def failed(self, now: float) -> None:

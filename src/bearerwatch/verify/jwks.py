@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import ssl
 import threading
 import time
@@ -80,7 +81,7 @@ class Jwks:
     Args:
         url: of the JWK Set; https, or http on loopback.
         ttl: seconds the keys are used where ``Cache-Control`` does not say; what it says holds within *min_ttl* and
-            *max_ttl*. They are fetched anew when four fifths of that have passed.
+            *max_ttl*. They are fetched anew when about three quarters of that have passed.
         min_ttl: see there.
         max_ttl: see there: how long a key that the issuer has withdrawn may go on verifying.
         max_stale: seconds longer that keys are used while the issuer does not answer. With 0 tokens are refused then.
@@ -113,7 +114,14 @@ class Jwks:
         self._name = url.partition("?")[0]  # what stands behind may be a key of the operator's
         self._issuer: str | None = None
         self._metadata_url = ""
-        self._cached = CachedKeys(ttl=ttl, min_ttl=min_ttl, max_ttl=max_ttl, max_stale=max_stale, cooldown=cooldown)
+        self._cached = CachedKeys(
+            ttl=ttl,
+            min_ttl=min_ttl,
+            max_ttl=max_ttl,
+            max_stale=max_stale,
+            cooldown=cooldown,
+            spread=random.random(),  # noqa: S311 - nothing is secret about it
+        )
         self._timeout, self._max_bytes, self._tls = timeout, max_bytes, tls
         self._said_at = float("-inf")
         self._requests = 0
@@ -237,19 +245,26 @@ class Jwks:
         self._flight = flight = _Flight()
         if self._thread is not None:
             self._wake.set()
-        else:
-            self._thread = threading.Thread(
-                target=_keep, args=(weakref.ref(self),), name="bearerwatch-keys", daemon=True
-            )
+            return flight
+        self._thread = threading.Thread(target=_keep, args=(weakref.ref(self),), name="bearerwatch-keys", daemon=True)
+        try:
             self._thread.start()
+        except RuntimeError:  # there are no more threads: as if the issuer did not answer
+            self._fresh_flight()
+            self._cached.failed(time.monotonic())
+            self._failure = "no_thread"
+            flight.end()
         return flight
+
+    def _fresh_flight(self) -> None:
+        self._thread = None
+        self._flight = None
 
     def _fresh_process(self) -> None:
         """No thread of ours runs here: at the start, and in a child process."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._thread = None
-        self._flight = None
+        self._fresh_flight()
         self._waiting = 0
         self._used = False
 
@@ -334,7 +349,7 @@ _all: weakref.WeakSet[Jwks] = weakref.WeakSet()
 
 
 def _forked() -> None:
-    for one in _all:
+    for one in list(_all):
         one._fresh_process()  # noqa: SLF001
 
 

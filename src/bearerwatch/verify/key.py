@@ -104,7 +104,9 @@ def _read(jwk: Mapping[str, Any]) -> _JoseKey:
     kind, crv = jwk.get("kty"), jwk.get("crv")
     if kind == "oct":
         return _secret(jwk)
-    if not isinstance(kind, str) or (kind, crv if kind != "RSA" else None) not in _OF_TYPE:
+    if kind == "RSA":
+        crv = None
+    if not isinstance(kind, str) or not isinstance(crv, str | None) or (kind, crv) not in _OF_TYPE:
         raise UnfitKeyError("type", "it is of no type that verifies signatures: RSA, EC, Ed25519, Ed448 or a secret")
     if "d" in jwk:
         raise UnfitKeyError("private", "it is a private key: who verifies needs the public one alone")
