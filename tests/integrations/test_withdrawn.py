@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +23,32 @@ from bearerwatch.integrations import _withdrawn
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._withdrawn import asgi
 from bearerwatch.testing.events import capture_events
-from bearerwatch.verify.revocations import Ledger, open_ledger
+from bearerwatch.verify.revocations import Found, Ledger, Revocations, collector, open_ledger
 from bearerwatch.verify.revocations._entry import revoke
 from integrations.conftest import STACKS, Stack
+from watched import fleet
 
 KEY = "a fingerprint key for tests alone".replace(" ", "-")
 
 
 @pytest.fixture(autouse=True)
-def _own_lists() -> Iterator[None]:
+def _own_lists(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    made: list[Revocations] = []
+
+    def revocations(*source: Any, **more: Any) -> Revocations:
+        made.append(Revocations(*source, **more))
+        return made[-1]
+
+    monkeypatch.setattr(_withdrawn, "Revocations", revocations)
     yield
-    for url in _urls:
-        _withdrawn._revocations(url).close()
-    _urls.clear()
+    for one in made:
+        one.close()
     _withdrawn._revocations.cache_clear()
-
-
-_urls: list[str] = []
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    _urls.append(f"file:{tmp_path / 'revoked.jsonl'}")
-    return _urls[-1]
+    return f"file:{tmp_path / 'revoked.jsonl'}"
 
 
 @pytest.fixture
@@ -178,6 +183,57 @@ def test_a_websocket_is_refused_before_it_is_accepted(url: str, ledger: Ledger, 
     assert sent[0]["type"] == ("websocket.http.response.start" if extension else "websocket.close")
     [event] = events
     assert (event.outcome, event.reason) == (Outcome.REVOKED, "blacklisted")
+
+
+def test_workers_that_are_forked_each_keep_their_own(
+    tmp_path: Path, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application is loaded and gunicorn forks then: a thread of the parent would be in no worker."""
+    monkeypatch.setitem(fleet.SERVERS, "preloaded", [*fleet.GUNICORN, "--preload", "watched.flask_stack:build()"])
+    monkeypatch.setenv("BEARERWATCH_REVOCATIONS", url)
+    token = fakes.opaque()
+    (tmp_path / "state").mkdir(mode=0o700)
+    server = fleet.Server("preloaded", tmp_path / "state")
+    try:
+        server.ready()
+        assert _statuses(server.port, token) == {200}
+        withdraw(ledger, token, "the-key-of-these-servers-alone")
+        began = time.monotonic()
+        while _statuses(server.port, token) != {401}:
+            assert time.monotonic() - began < 3  # two seconds, and a round of requests
+    finally:
+        server.stop()
+
+
+def _statuses(port: int, token: str) -> set[int]:
+    """Of twenty requests, each by a connection of its own: every worker has its share."""
+    found = set()
+    for _ in range(20):
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/public", headers=dict(bearer(token)))
+            with connection.getresponse() as answer:
+                answer.read()
+                found.add(answer.status)
+    return found
+
+
+def test_the_last_list_outlives_a_start_while_its_place_is_lost(
+    build: Callable[..., Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEARERWATCH_REVOCATIONS_KEY", fakes.opaque())
+    url = f"collector+http://127.0.0.1:{fakes.free_port()}"
+    token = fakes.opaque()
+    found = Found({KeyRing([KEY.encode()]).token_id(token): time.time() + 60})
+    with monkeypatch.context() as patched:
+        patched.setattr(collector.Collector, "poll", lambda _self: found)
+        assert build("flask", revocations=url).one(headers=bearer(token))[0].status == 401
+    _withdrawn._revocations(url, tmp_path / "state").close()
+    _withdrawn._revocations.cache_clear()  # another process
+    stack = build("flask", revocations=url)
+    assert stack.one(headers=bearer(token))[0].status == 401
+    assert stack.one(headers=bearer(fakes.opaque()))[0].status == 200
+    [kept] = (tmp_path / "state").glob("revoked-*.jsonl")
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_place_that_is_none_is_said_at_the_start(build: Callable[..., Stack]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from bearerwatch import _guard
@@ -18,6 +20,7 @@ from bearerwatch.fingerprint import ring
 from bearerwatch.observe import Exchange, Watch
 from bearerwatch.verify.answers import PROBLEM, Answer, Challenges
 from bearerwatch.verify.revocations import Revocations
+from bearerwatch.verify.revocations._source import where
 from bearerwatch.verify.verdict import Verdict
 
 __all__ = ["Withdrawn", "asgi", "wsgi"]
@@ -52,7 +55,7 @@ class Withdrawn:
         Raises:
             ConfigurationError: there is no such place.
         """
-        return cls(_revocations(watch.settings.revocations))
+        return cls(_revocations(watch.settings.revocations, watch.settings.state_dir))
 
     def __call__(self, exchange: Exchange | None) -> bool:
         """Whether the request of *exchange* comes with a withdrawn token; its event will say so."""
@@ -85,9 +88,12 @@ class Withdrawn:
 
 
 @lru_cache
-def _revocations(url: str) -> Revocations:
-    """One list a process, however many applications it has."""
-    return Revocations(url)
+def _revocations(url: str, folder: Path) -> Revocations:
+    """One list a process, however many applications it has; kept in *folder* for a start while its source is lost."""
+    if url.lower().startswith("file:"):
+        return Revocations(url)
+    name = blake2b(where(url).encode(), digest_size=8).hexdigest()  # of no password: that is left out there
+    return Revocations(url, snapshot=folder / f"revoked-{name}.jsonl")
 
 
 Environ = dict[str, Any]

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from math import inf
+from pathlib import Path
 from time import time as now
 
 from msgspec import Struct
@@ -42,6 +43,8 @@ class Revocations:
             :class:`~bearerwatch.verify.revocations.Source`; or ``None`` for a list of this process alone.
         first_seconds: how long the first lookup of a process waits for the source, at most. :meth:`start` does that
             waiting where it hurts nobody.
+        snapshot: a file to keep the last list in, which a process has that starts while the source is lost. Without one
+            it has none.
 
     Nothing is read and no thread is there before the first lookup or :meth:`start`, and a forked child starts its own;
     until then it has what its parent knew. While the source is lost, the last list that was read stays in force.
@@ -62,12 +65,17 @@ class Revocations:
         "_ready",
         "_refused",
         "_run",
+        "_snapshot",
         "_source",
         "_where",
     )
 
     def __init__(
-        self, source: str | Callable[[], Source] | None = None, *, first_seconds: float = _FIRST_SECONDS
+        self,
+        source: str | Callable[[], Source] | None = None,
+        *,
+        first_seconds: float = _FIRST_SECONDS,
+        snapshot: Path | None = None,
     ) -> None:
         self._open: Callable[[], Source] | None
         if isinstance(source, str):
@@ -77,6 +85,11 @@ class Revocations:
         else:
             self._open, self._where = source, "the source"
         self._first_seconds = first_seconds
+        self._snapshot = None
+        if snapshot is not None:
+            from bearerwatch.verify.revocations._snapshot import Snapshot  # noqa: PLC0415 - only where it is asked for
+
+            self._snapshot = Snapshot(snapshot)
         self._entries: Mapping[str, float] = {}
         self._source: Mapping[str, float] = {}
         self._local: dict[str, float] = {}
@@ -190,12 +203,17 @@ class Revocations:
             if found.refused and found.refused != self._refused:
                 _guard.say(f"revocations: {found.refused} lines of {self._where} are none and were passed over")
             self._refused = found.refused
+            if self._snapshot is not None:
+                self._snapshot.save(found.entries)
         if self._lost is not None:
             self._lost = None
             _guard.say(f"revocations: {self._where} can be read again; {len(self._source)} tokens are withdrawn")
 
     def missed(self, why: str) -> None:
         """A look failed. It is said once, and again when the reason is another one."""
+        if self._snapshot is not None and self._read_at is None and not self._source:
+            with self._lock:
+                self._put(self._snapshot.load())
         if why != self._lost:
             kept = (
                 "no list was read yet, so no token is refused as withdrawn"
