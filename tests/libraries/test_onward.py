@@ -81,6 +81,7 @@ def server() -> Iterator[tuple[str, list[Headers]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            assert len(self.headers.get_all("X-Request-ID") or ()) <= 1
             asked.append({name.lower(): value for name, value in self.headers.items()})
             moved = self.path.startswith("/moved")
             if moved:
@@ -232,6 +233,60 @@ def test_a_trace_the_application_names_itself_stands_without_our_state(
     )
     assert asked[-1]["traceparent"] == own
     assert "tracestate" not in asked[-1]
+
+
+@pytest.mark.parametrize("given", [{"x-request-id": "of-its-own"}, [("X-Request-ID", "of-its-own")], {}, None])
+def test_what_a_session_of_aiohttp_says_stands_unless_the_call_says_otherwise(
+    server: tuple[str, list[Headers]], given: Any
+) -> None:
+    url, asked = server
+
+    async def ask() -> None:
+        of_session = {"X-Request-ID": "of-the-session", "X-Of-All": "1"}
+        async with aiohttp.ClientSession(headers=of_session) as session, session.get(url, headers=given) as response:
+            await response.read()
+
+    during(lambda: asyncio.run(ask()))
+    assert asked[-1]["x-request-id"] == ("of-its-own" if given else "of-the-session")
+    assert (asked[-1]["x-of-all"], "traceparent" in asked[-1]) == ("1", True)
+
+
+def test_headers_that_aiohttp_cannot_take_are_its_own_matter(server: tuple[str, list[Headers]]) -> None:
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(TypeError):
+                await session.get(server[0], headers=7)  # type: ignore[arg-type]
+
+    during(lambda: asyncio.run(ask()))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"x-request-id": "of-its-own"},
+        {b"X-Request-ID": b"of-its-own"},
+        urllib3.HTTPHeaderDict([("X-REQUEST-ID", "of-its-own"), ("Accept", "a/b"), ("Accept", "c/d")]),
+    ],
+)
+def test_whatever_kind_of_headers_urllib3_is_given_a_name_is_said_once(
+    server: tuple[str, list[Headers]], given: Any
+) -> None:
+    url, asked = server
+    with urllib3.PoolManager() as pool:
+        during(lambda: pool.request("GET", url, headers=given, timeout=10) and None)
+    assert asked[-1]["x-request-id"] == "of-its-own"
+    assert "traceparent" in asked[-1]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_where_only_some_are_told_it_is_said_once_and_what_is_said_stands(
+    client: Ask, server: tuple[str, list[Headers]]
+) -> None:
+    url, asked = server
+    onward_to(Hosts(("127.0.0.1",)))
+    during(lambda: client(f"{url}/orders", {"x-request-id": "of-its-own"}))
+    assert asked[-1]["x-request-id"] == "of-its-own"
+    assert "traceparent" in asked[-1]
 
 
 def test_who_asks_nobody_has_no_span() -> None:

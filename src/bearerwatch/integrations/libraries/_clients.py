@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import wraps
 from typing import Any
 
-from bearerwatch.context import onward, tells, tells_everybody
+from bearerwatch.context import current, onward, tells, tells_everybody
 
-__all__ = ["at_last", "tell", "wrap_send"]
+__all__ = ["at_last", "news", "tell", "wrap_send"]
 
 
-def tell(headers: Any, host: str | None) -> None:
-    """Say in *headers*, a mutable mapping, to the service at *host* which request it is asked for.
+def news(said: Container[str], host: str | None = None) -> dict[str, str]:
+    """The headers that tell the service at *host* which request it is asked for, but for those in *said*.
 
-    What stands there stays: what the application says itself, and the trace of another instrumentation.
+    So what stands there stays: what the application says itself, and the trace of another instrumentation.
+
+    Args:
+        said: headers, or their names in lower case.
+        host: as of :func:`~bearerwatch.context.onward`.
     """
     told = onward(host)
-    if "traceparent" in headers:  # whose tracestate is its own matter
+    if "traceparent" in said:  # whose tracestate is its own matter
         told.pop("traceparent", None)
         told.pop("tracestate", None)
-    for name, value in told.items():
-        if name not in headers:
-            headers[name] = value
+    return {name: value for name, value in told.items() if name not in said and name.lower() not in said}
+
+
+def tell(headers: Any, host: str | None = None) -> None:
+    """Say so in *headers*, a mutable mapping."""
+    for name, value in news(headers, host).items():
+        headers[name] = value
 
 
 def at_last(headers: Any, host: str | None) -> None:
@@ -40,26 +49,47 @@ def wrap_send(client: Any, later_client: Any) -> None:
 
     @wraps(now)
     def send(self: Any, request: Any, **more: Any) -> Any:
-        tell(request.headers, request.url.host)
-        _hook(self, _hop)
+        if current.get() is not None:
+            _tell(self, request, _hop)
         return now(self, request, **more)
 
     @wraps(later)
     async def send_later(self: Any, request: Any, **more: Any) -> Any:
-        tell(request.headers, request.url.host)
-        _hook(self, _later_hop)
+        if current.get() is not None:
+            _tell(self, request, _later_hop)
         return await later(self, request, **more)
 
     client.send = send
     later_client.send = send_later
 
 
-def _hook(client: Any, hop: Any) -> None:
-    """Have *hop* called for each request that redirects make of one, where not every host is told."""
+def _tell(client: Any, request: Any, hop: Any) -> None:
     if not tells_everybody():
-        hooks = client.event_hooks["request"]
+        hooks = client.event_hooks["request"]  # they are called for each request that redirects make of one
         if hop not in hooks:
             hooks.append(hop)
+        tell(request.headers, request.url.host)
+    elif not _append(request.headers):
+        tell(request.headers)
+
+
+def _append(headers: Any) -> bool:
+    """As :func:`tell`, onto the list that a ``Headers`` keeps: its own ways take longer than all the rest.
+
+    ``False`` where that list is not what it was: names as given, in lower case, and values; all bytes.
+    """
+    kept = getattr(headers, "_list", None)
+    if type(kept) is not list or not kept or len(kept[0]) != 3:
+        return False
+    said = [name for _, name, _ in kept]
+    told = onward()
+    if b"x-request-id" not in said:
+        kept.append((b"X-Request-ID", b"x-request-id", told["X-Request-ID"].encode()))
+    if b"traceparent" not in said:
+        kept.append((b"traceparent", b"traceparent", told["traceparent"].encode()))
+        if "tracestate" in told and b"tracestate" not in said:
+            kept.append((b"tracestate", b"tracestate", told["tracestate"].encode()))
+    return True
 
 
 def _hop(request: Any) -> None:
