@@ -72,9 +72,18 @@ def test_what_is_revoked_there_is_refused_here_within_two_seconds(site: Site) ->
     assert eventually(lambda: second.token_id in held) < 2
     site.ledger.remove([first.token_id])
     assert eventually(lambda: first.token_id not in held) < 2
+    held.close()
+
+
+def test_a_collector_that_went_away_comes_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collector_module.Collector, "every", 0.02)
+    one = entry()
+    site.ledger.add([one])
+    held = Revocations(site.url)
+    assert one.token_id in held
     site.listener.stop()
     eventually(lambda: held.held().lost)
-    assert second.token_id in held
+    assert one.token_id in held
     site.start(site.port)
     eventually(lambda: held.held().lost is None)
     held.close()

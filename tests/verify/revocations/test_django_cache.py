@@ -87,7 +87,10 @@ def test_two_who_write_at_once_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("forgotten", ["index", "piece"])
-def test_a_cache_that_forgets_leaves_the_list_in_force(forgotten: str, held: Revocations) -> None:
+def test_a_cache_that_forgets_leaves_the_list_in_force(
+    forgotten: str, held: Revocations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django_cache.DjangoCache, "every", 0.02)
     one = entry()
     ledger = open_ledger(URL)
     ledger.add([one])

@@ -68,14 +68,15 @@ def test_two_who_write_at_once_lose_nothing(file_url: str) -> None:
 
 
 def test_a_missing_file_leaves_the_list_in_force_and_says_so_once(
-    held: Revocations, path: Path, capfd: pytest.CaptureFixture[str]
+    held: Revocations, path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(file_module.File, "every", 0.02)
     one = entry()
     path.write_bytes(dump(one) + b"\n")
     assert one.token_id in held
     path.unlink()
     eventually(lambda: held.held().lost)
-    time.sleep(1.2)  # two more looks
+    time.sleep(0.1)  # some more looks
     assert one.token_id in held
     assert capfd.readouterr().err.count("no such file") == 1
 

