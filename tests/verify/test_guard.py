@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bearerwatch import _guard
 from bearerwatch.context import RequestContext, current
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.event import Outcome
+from bearerwatch.event import REASONS, Outcome
 from bearerwatch.fingerprint import fingerprint, ring
 from bearerwatch.verify.answers import ANYTHING, Need
 from bearerwatch.verify.dpop import DpopProofs, Nonces
@@ -353,8 +353,9 @@ def test_whatever_is_sent_the_answer_holds_nothing_of_it(headers: list[str], que
     admission = guard(Asked("GET", URL, headers, query=query, proofs=headers))
     assert admission.answer is not None
     said = f"{admission.answer.headers!r}{admission.answer.body!r}{admission!r}"
+    ours = repr(guard(Asked("GET", URL, ("Bearer",)))) + " ".join(REASONS)  # examples are drawn from our own words too
     for header in headers:
-        assert leaked(header, said.replace("Bearer", "").replace("DPoP", "")) == []
+        assert [piece for piece in leaked(header, said) if piece not in ours] == []
     assert "\n" not in "".join(value for _, value in admission.answer.headers)
 
 

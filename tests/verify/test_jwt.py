@@ -259,7 +259,22 @@ def test_headers_are_remembered_up_to_a_bound() -> None:
     one = verifier()
     for number in range(2000):
         one(jwt({}, header={"alg": "ES256", "kid": f"{number}"}))
-    assert len(one._headers) <= 256
+    assert 0 < len(one._headers) <= 256
+    one(issuer().token(header={"x5c": ["A" * 1000]}))
+    assert max(map(len, one._headers)) <= 512
+
+
+def test_what_is_no_header_is_not_remembered() -> None:
+    """It may be a piece of another token that has dots."""
+    one, other = verifier(), f"{opaque()}.{opaque()}.{opaque()}"
+    one(other)
+    one(jwt(header=opaque().encode()))
+    assert one._headers == {}
+
+
+def test_a_header_may_be_long_but_not_huge() -> None:
+    assert said(issuer().token(header={"x5c": ["A" * 5000]})) == ("success", None, True)
+    assert said(issuer().token(header={"x5c": ["A" * 7000]})) == ("malformed", "bad_header", False)
 
 
 @settings(max_examples=150)

@@ -81,6 +81,7 @@ def test_a_private_key_is_refused_without_showing_it() -> None:
         (_rsa(2048) | {"kid": 7}, "kid"),
         (_rsa(2048) | {"d": "AQAB"}, "private"),
         (_rsa(2048) | {"e": "AA"}, "no key"),
+        (_rsa(2048) | {"e": b64(b"\xff" * 200)}, "64 bits"),
     ],
 )
 def test_a_key_that_will_not_do_is_refused_with_the_reason(jwk: dict[str, Any], says: str) -> None:

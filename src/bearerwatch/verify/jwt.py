@@ -110,7 +110,7 @@ class JwtVerifier:
         self._foreign = _FOREIGN - frozenset(ignored_headers)
         self._decryption = decryption
         self._confirmations = frozenset(confirmations)
-        self._headers: dict[str, _Header | Verdict] = {}
+        self._headers: dict[str, _Header] = {}
         if unknown := sorted(set(self._algorithms) - ALGORITHMS):
             there = ", ".join(sorted(ALGORITHMS))
             raise ConfigurationError(f"algorithms: there is no {unknown[0]!r}; there are {there}")
@@ -174,18 +174,21 @@ class JwtVerifier:
         return token, header
 
     def _header(self, segment: str) -> _Header | Verdict:
-        """What a header comes to. An issuer's are alike, so they are remembered; one alone is no piece of a secret."""
+        """What a header comes to.
+
+        An issuer's good ones are alike, so they are remembered. What is none may be a piece of some other token.
+        """
         known = self._headers.get(segment)
-        if known is None:
-            if len(segment) > _MAX_HEADER:
-                return _BAD_HEADER
-            known = self._read(segment)
-            if len(segment) > _USUAL_HEADER:
-                return known
+        if known is not None:
+            return known
+        if len(segment) > _MAX_HEADER:
+            return _BAD_HEADER
+        read = self._read(segment)
+        if isinstance(read, _Header) and len(segment) <= _USUAL_HEADER:
             if len(self._headers) >= _MAX_KNOWN:
                 self._headers.clear()
-            self._headers[segment] = known
-        return known
+            self._headers[segment] = read
+        return read
 
     def _read(self, segment: str) -> _Header | Verdict:
         raw = _strict.decoded(segment)

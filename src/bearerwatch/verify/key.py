@@ -31,6 +31,7 @@ ALGORITHMS = frozenset(_HASH_BYTES) | frozenset(name for names in _OF_TYPE.value
 """JWS algorithms that there are (RFC 7518 §3, RFC 8812 §3.2, RFC 9864); ``none`` is none of them."""
 _THUMB = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _MIN_RSA, _MAX_RSA = 2048, 16_384
+_MAX_EXPONENT = 11
 _MAX_KID = 256
 _JoseKey = RSAKey | ECKey | OKPKey | OctKey
 
@@ -117,7 +118,9 @@ def _read(jwk: Mapping[str, Any]) -> _JoseKey:
     if len(members) != len(_THUMB[kind]) or not all(isinstance(value, str) for value in members.values()):
         raise UnfitKeyError("malformed", "it lacks a parameter, or one is no text")
     if kind == "RSA":
-        _sized(8 * (len(members["n"]) * 6 // 8), rough=True)
+        _sized(len(members["n"]) * 6, rough=True)
+        if len(members["e"]) > _MAX_EXPONENT:  # who makes that up makes us work
+            raise UnfitKeyError("size", "the exponent of an RSA key has at most 64 bits")
     try:
         if kind == "RSA":
             modulus = _strict.decoded(members["n"])
