@@ -13,6 +13,7 @@ ROOT_URLCONF = "django_api.urls"
 WSGI_APPLICATION = "django_api.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

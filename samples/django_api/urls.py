@@ -14,6 +14,7 @@ urlpatterns = [
     path("keys", views.Keys.as_view()),
     path("orders", views.Orders.as_view()),
     path("orders/<int:pk>", views.OneOrder.as_view()),
+    path("orders/<int:pk>/dispatch", views.Dispatch.as_view()),
     path("quote", views.Quote.as_view()),
     path("export", views.Export.as_view()),
     path("admin/report", views.Report.as_view()),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 
+import httpx2
 from django.contrib.auth import authenticate
 from django.db.models import Count, QuerySet
 from django.http import StreamingHttpResponse
@@ -20,8 +22,10 @@ from shop.tokens import Refused
 
 from django_api.auth import Refusal, tokens
 from django_api.models import Order
+from django_api.tasks import pack
 
 log = logging.getLogger("shop.django")
+quotes = httpx2.Client(base_url=os.environ.get("SHOP_QUOTES_URL", "http://127.0.0.1:8002"), timeout=5, trust_env=False)
 
 
 class OrderSerializer(serializers.ModelSerializer):
@@ -86,6 +90,22 @@ class OneOrder(generics.RetrieveAPIView):
     serializer_class = OrderSerializer
     queryset = Order.objects.select_related("owner")
     scopes = {"GET": "orders:read"}
+
+
+class Dispatch(generics.GenericAPIView):
+    """An order goes out: the Flask service says what it costs, and a worker packs it."""
+
+    queryset = Order.objects.all()
+    scopes = {"POST": "orders:write"}
+
+    def post(self, request: Request, pk: int) -> Response:
+        order = self.get_object()
+        caller = {"Authorization": request.headers.get("Authorization", "")}  # the quote is for whoever asks us
+        answer = quotes.get("/quote", params={"items": order.quantity}, headers=caller)
+        if answer.status_code != 200:
+            return Response({"detail": "There is no quote to be had"}, 502)
+        pack.delay(order.pk)
+        return Response({"id": order.pk, "each": answer.json()["each"]}, 202)
 
 
 class Quote(APIView):

@@ -71,5 +71,20 @@ def test_a_request_cut_before_it_had_a_name_explains_one_event(books: Any) -> No
     assert not books(requests, [event(1), event(7), event(8)]).holds
 
 
+@pytest.mark.parametrize(
+    ("events", "holds"),
+    [
+        ([event(1), event(1, service="other")], True),
+        ([event(1)], False),
+        ([event(1), event(1, service="third")], False),
+    ],
+)
+def test_what_a_service_asked_of_another_has_its_one_event_too(
+    events: list[Any], holds: bool, books: Any, tmp_path: Path
+) -> None:
+    books([request(1)], [])
+    assert recount(tmp_path / "client.jsonl", events, asked={("other", "r1"): 200}).holds is holds
+
+
 def test_no_requests_prove_nothing(books: Any) -> None:
     assert not books([], []).holds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import secrets
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bearerwatch.demo.layout import Layout
 from bearerwatch.demo.receiver import Alert
 from bearerwatch.demo.recount import Recount
 from bearerwatch.demo.screen import Screen
+from bearerwatch.demo.thread import Followed
 from bearerwatch.demo.verdict import Fought, Verdict
 from bearerwatch.demo.wallet import Wallet
 from bearerwatch.demo.world import World
@@ -41,7 +43,9 @@ def alert(rule: str, key: dict[str, str]) -> Alert:
 def good(world: World) -> Verdict:
     fought = [Fought(a, 80, dict.fromkeys(a.rules, 0.5)) for a in all_attacks(world)]
     books = Recount(requests=500, complete=499, cut=1, events=500)
-    return Verdict(fought, 300, [], 0, books, Proof(Report(40), [], [], []))
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    thread = Followed("0f" * 16, "k00000000:" + "1" * 32, [{"ts": at, "service": "gateway", "kind": "access"}])
+    return Verdict(fought, 300, [], 0, thread, books, Proof(Report(40), [], [], []))
 
 
 def shown(verdict: Verdict, tmp_path: Path) -> str:
@@ -67,6 +71,9 @@ def test_all_is_well(good: Verdict, tmp_path: Path) -> None:
         (lambda v: v.fought[2].alerts.clear(), "5 of 6"),
         (lambda v: v.benign_alerts.append(alert("token_sharing", {})), "Alerts about them: token_sharing."),
         (lambda v: setattr(v, "forged", 1), "1 had a wrong signature"),
+        (lambda v: v.thread.missing.append("shop-worker tells nothing of it"), "shop-worker tells nothing of it"),
+        (lambda v: v.thread.differing.append("shop-flask tells of no token"), "shop-flask tells of no token"),
+        (lambda v: v.thread.entries.clear(), "0 entries of nobody"),
         (lambda v: v.books.missing.append("shop abc"), "no event: shop abc"),
         (lambda v: v.books.duplicated.append("shop abc"), "several events: shop abc"),
         (lambda v: v.books.unexplained.append("shop abc"), "no request: shop abc"),

@@ -50,6 +50,7 @@ def test_all_of_it_is_true(tmp_path: Path) -> None:
     assert told["recount"]["complete"] > 1000
     assert {"success", "anonymous", "missing", "malformed", "invalid", "expired", "revoked", "insufficient_scope",
             "forbidden", "throttled", "error"} == set(told["recount"]["outcomes"])  # fmt: skip
+    assert told["thread"]["places"] == ["gateway", "shop-django", "shop-flask", "shop-worker"]
     assert told["sweep"]["planted"] >= 15
     assert "All of it is true." in done.stderr
     assert processes_of(out) == []
@@ -72,6 +73,7 @@ def test_an_uninstrumented_service_is_found_out(tmp_path: Path) -> None:
         "object enumeration": True,
         "token replay": True,
     }
+    assert told["thread"]["missing"] == ["shop-flask tells nothing of it"]
     assert told["recount"]["missing"] > 100
     assert all("logs/shop-flask.log" in leak for leak in told["sweep"]["leaks"])
     assert told["sweep"]["leaks"]

@@ -23,10 +23,11 @@ def demo(
         Path | None, typer.Option("--out", metavar="DIR", help="Where logs and results are kept.", show_default=False)
     ] = None,
 ) -> None:
-    """Attack three sample APIs and watch the alerts arrive.
+    """Attack three sample APIs and watch the alerts arrive; then follow one request from nginx to a Celery worker.
 
-    Exits 0 only if every request has its one event, every attack was alerted, no benign request was, and no token
-    is found anywhere afterwards. With --json: one document with those results.
+    Exits 0 only if every request has its one event, every attack was alerted, no benign request was, the request
+    that was followed is one thread with one fingerprint, and no token is found anywhere afterwards. With --json: one
+    document with those results.
     """
     from bearerwatch.demo import run  # noqa: PLC0415 - loads the collector
 

@@ -1,8 +1,9 @@
 """``bearerwatch demo``: the whole product on one screen.
 
-Three sample APIs and a collector are started; ordinary traffic and six attacks are sent over real HTTP; then the
-run is judged: every request has its one event, every attack was alerted, nothing else was, and no token is to be
-read anywhere.
+Three sample APIs and a collector are started; ordinary traffic and six attacks are sent over real HTTP; one request is
+followed from nginx to a Celery worker; then the run is judged: every request has its one event, every attack was
+alerted, nothing else was, the request that was followed is one thread with one fingerprint, and no token is to be read
+anywhere.
 """
 
 from __future__ import annotations

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bearerwatch.demo import ending
 from bearerwatch.demo.attacks import Attack, all_attacks
+from bearerwatch.demo.backstage import GATEWAY
 from bearerwatch.demo.client import Api, Client, ClientLog, Origin
 from bearerwatch.demo.layout import Layout
 from bearerwatch.demo.processes import Fleet
@@ -17,6 +20,7 @@ from bearerwatch.demo.receiver import Alert, Receiver
 from bearerwatch.demo.recount import Recount, recount
 from bearerwatch.demo.screen import Screen
 from bearerwatch.demo.stage import Secrets, Stage, environment, set_stage
+from bearerwatch.demo.thread import FOLLOWED, Followed, Thread
 from bearerwatch.demo.traffic import Benign
 from bearerwatch.demo.verdict import Fought, Verdict
 from bearerwatch.demo.wallet import Wallet
@@ -31,8 +35,9 @@ __all__ = ["Driver"]
 _INTRO = (
     "Three small APIs start (Django, Flask and FastAPI, two workers each). Bearer tokens guard them, and two lines of "
     "each are bearerwatch. A collector reads what they report. First comes an ordinary day's traffic: nobody should be "
-    "alarmed. Then six attacks, over real HTTP, from several addresses: each must be noticed within seconds. At the "
-    "end the books are checked: has every request its one event, and is any token to be read anywhere? "
+    "alarmed. Then six attacks, over real HTTP, from several addresses: each must be noticed within seconds. Then one "
+    "request is followed, from nginx through two of the services to a Celery worker on Valkey. At the end the books "
+    "are checked: has every request its one event, and is any token to be read anywhere? "
     "Nothing leaves this machine."
 )
 _QUIET_SECONDS = 15.0
@@ -116,7 +121,8 @@ class Driver:
                 run = self._run = _Run(world, stage, receiver, all_attacks(world))
                 await self._ready(run)
                 early = await self._play(run)
-                verdict = await self._judge(run, early, keep=keep)
+                thread = await self._follow(run)
+                verdict = await self._judge(run, early, thread, keep=keep)
                 verdict.seconds = time.monotonic() - begun
                 ending.show(screen, layout, verdict)
                 self._look_back(world, verdict)
@@ -209,6 +215,19 @@ class Driver:
             lacking = ", ".join(rule for rule in attack.rules if rule not in fought.alerts)
             self._screen.step(ok=False, what=f"no alert of {lacking} within {_ALERT_SECONDS:.0f} s")
 
+    async def _follow(self, run: _Run) -> Followed:
+        """One request, wherever it goes."""
+        screen = self._screen
+        screen.phase("One request, followed", "bela has an order dispatched; a service asks another, a worker packs it")
+        screen.doing("looking for it in logs and in the lake …")
+        found = await Thread(run.world, run.stage.gateway, self._layout)()
+        screen.timeline(found.entries)
+        where = " → ".join(found.places) or "nowhere"
+        screen.step(found.holds, f"{where}: {_one(found)}")
+        for problem in (*found.missing, *found.differing):
+            screen.step(ok=False, what=problem)
+        return found
+
     def _heard(self, alert: Alert) -> None:
         """In the receiver's thread: show an alert the moment it arrives."""
         if self._loop is not None:
@@ -217,7 +236,7 @@ class Driver:
             after = None if self._run is None else self._run.after(alert)
             self._screen.alert(str(alert.data["level"]), str(alert.data["title"]), _in_short(alert.key), after)
 
-    async def _judge(self, run: _Run, early: list[Alert], *, keep: bool) -> Verdict:
+    async def _judge(self, run: _Run, early: list[Alert], thread: Followed, *, keep: bool) -> Verdict:
         screen, layout, fleet = self._screen, self._layout, run.stage.fleet
         screen.phase("Checking the books", "traffic has stopped; the collector reads what is left")
         screen.doing("waiting for the collector to catch up")
@@ -227,10 +246,11 @@ class Driver:
         if not keep:
             # Services that have ended have sealed their spool: nothing more can come.
             faults += await asyncio.to_thread(fleet.stop, *run.stage.apis)
-        await self._caught_up(sum(run.log.requests.values()))
+        among_services = run.log.requests[FOLLOWED] + 1  # what nginx asked of Django, and Django of Flask
+        await self._caught_up(sum(run.log.requests.values()) + among_services)
         if not keep:
-            faults += await asyncio.to_thread(fleet.stop, run.stage.collector)
-        books = await asyncio.to_thread(self._recount)
+            faults += await asyncio.to_thread(fleet.stop, run.stage.collector, run.stage.broker)
+        books = await asyncio.to_thread(self._recount, run, thread)
         screen.step(books.holds, f"{books.complete} complete responses, {books.events} events")
         stray = [a for a in run.receiver.alerts if a in early or run.attack_of(a) is None]
         screen.doing("looking for tokens in everything that was written")
@@ -238,7 +258,7 @@ class Driver:
         proof = await asyncio.to_thread(prove, tokens, [layout.root], plants=layout.plants)
         screen.step(proof.holds, f"{proof.report.files} files swept in {proof.report.seconds:.1f} s")
         fought = [run.fought(attack) for attack in run.attacks]
-        return Verdict(fought, run.log.requests[BENIGN], stray, run.receiver.forged, books, proof, faults)
+        return Verdict(fought, run.log.requests[BENIGN], stray, run.receiver.forged, thread, books, proof, faults)
 
     def _look_back(self, world: World, verdict: Verdict) -> None:
         """The end of the screen was written after the sweep: sweep it too."""
@@ -263,10 +283,14 @@ class Driver:
         with Reader(self._layout.state) as reader:
             return int(reader.query("SELECT count(*) AS n FROM {events} WHERE kind = 'auth'")[0]["n"])
 
-    def _recount(self) -> Recount:
+    def _recount(self, run: _Run, thread: Followed) -> Recount:
         with Reader(self._layout.state) as reader:
             events = reader.query('SELECT kind, service, request_id, status, outcome, "count" FROM {events}')
-        return recount(self._layout.client_log, events)
+        django, flask = run.world.django.service, run.world.flask.service
+        asked = {(django, one): status for one, status in _answered(self._layout.client_log, GATEWAY)}
+        if thread.request_id is not None:
+            asked[flask, thread.request_id] = 200
+        return recount(self._layout.client_log, events, asked=asked)
 
     async def _stay(self, stage: Stage) -> None:
         self._screen.lines(
@@ -279,6 +303,16 @@ class Driver:
         while True:
             stage.fleet.check()
             await asyncio.sleep(0.5)
+
+
+def _answered(client_log: Path, service: str) -> list[tuple[str, int]]:
+    """Request ids and statuses of what *service* answered completely."""
+    entries = map(json.loads, client_log.read_text(encoding="utf-8").splitlines())
+    return [(one["request_id"], one["status"]) for one in entries if one["service"] == service and one["complete"]]
+
+
+def _one(found: Followed) -> str:
+    return "not one thread" if not found.holds else f"one request, one token {found.token_id[:18]}…"
 
 
 def _in_short(key: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bearerwatch.demo.layout import Layout
 from bearerwatch.demo.screen import Screen
+from bearerwatch.demo.thread import Followed
 from bearerwatch.demo.verdict import Fought, Verdict
 
 __all__ = ["show"]
@@ -28,7 +29,7 @@ def show(screen: Screen, layout: Layout, verdict: Verdict) -> None:
         f"no file: the samples' credential stores ({_shown(layout.data)}/*.db) hold digests alone and were searched too"
     )
     screen.lines("Left out of the sweep", [("·", reason) for reason in (*verdict.proof.report.excluded, credentials)])
-    screen.lines("Where to look next", _next(layout))
+    screen.lines("Where to look next", _next(layout, verdict.thread))
     text = "All of it is true." if verdict.holds else "Not all of it is true: see the crosses above."
     screen.verdict(verdict.holds, f"{text} ({verdict.seconds:.0f} s)")
 
@@ -45,7 +46,7 @@ def _row(one: Fought) -> tuple[str, ...]:
 
 
 def _checks(verdict: Verdict) -> list[tuple[bool, str, str]]:
-    books, proof = verdict.books, verdict.proof
+    books, proof, thread = verdict.books, verdict.proof, verdict.thread
     noticed = sum(one.noticed for one in verdict.fought)
     signed = f"{verdict.forged} had a wrong signature" if verdict.forged else "all signatures verified"
     stray = ", ".join(sorted({alert.rule for alert in verdict.benign_alerts})) or "none"
@@ -70,15 +71,23 @@ def _checks(verdict: Verdict) -> list[tuple[bool, str, str]]:
             "Nobody was alarmed without cause.",
             f"{verdict.benign_requests} benign requests, before and between the attacks. Alerts about them: {stray}.",
         ),
+        (thread.holds, "One request is one thread, with one fingerprint.", _thread(thread)),
         (books.holds, "Every request has its one event.", counted),
         (proof.holds, "No token is to be read anywhere.", swept),
         *((False, "Everything stopped as it should.", fault) for fault in verdict.faults),
     ]
 
 
+def _thread(thread: Followed) -> str:
+    through = ", ".join(thread.places) or "nobody"
+    what = f"{len(thread.entries)} entries of {through}, by one request id, one trace and the token's fingerprint."
+    return what if thread.holds else f"{what} Missing {len(thread.missing)}, differing {len(thread.differing)}."
+
+
 def _problems(verdict: Verdict) -> list[str]:
     books, proof = verdict.books, verdict.proof
-    found = [f"no event: {name}" for name in books.missing[:3]]
+    found = [*verdict.thread.missing, *verdict.thread.differing[:3]]
+    found += [f"no event: {name}" for name in books.missing[:3]]
     found += [f"several events: {name}" for name in books.duplicated[:3]]
     found += [f"no request: {name}" for name in books.unexplained[:3]]
     found += books.differing[:3]
@@ -94,12 +103,14 @@ def _shown(path: Path) -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def _next(layout: Layout) -> list[tuple[str, str]]:
+def _next(layout: Layout, thread: Followed) -> list[tuple[str, str]]:
     state = f"--state {_shown(layout.state)}"
+    followed = (f"bearerwatch timeline {state} --request-id {thread.request_id}", "the request that was followed")
     return [
         (f"bearerwatch alerts {state}", "the alerts"),
         (f"bearerwatch events {state} --outcome revoked", "who used a revoked token"),
         (f"bearerwatch timeline {state} --address 203.0.113.10", "what the first attacker did"),
+        *([followed] if thread.request_id else []),
         (f"less {_shown(layout.logs / 'shop-flask.log')}", "a log: tokens by fingerprint alone"),
         (f"less {_shown(layout.client_log)}", "the client's own log, to recount"),
     ]

@@ -34,7 +34,7 @@ class Layout:
         layout = cls(root)
         try:
             shutil.rmtree(root, ignore_errors=True)
-            for folder in (root, layout.logs, layout.data, layout.state):
+            for folder in (root, layout.logs, layout.data, layout.state, layout.gateway, layout.broker):
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             (root / _MARK).touch()
         except OSError as error:
@@ -57,6 +57,16 @@ class Layout:
     def data(self) -> Path:
         """The samples' own databases: their credential stores are in them."""
         return self.root / "data"
+
+    @property
+    def gateway(self) -> Path:
+        """The configuration of nginx, and its access log."""
+        return self.root / "gateway"
+
+    @property
+    def broker(self) -> Path:
+        """Valkey's configuration, and whatever was ever written to it."""
+        return self.root / "broker"
 
     @property
     def plants(self) -> Path:

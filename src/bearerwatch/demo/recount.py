@@ -60,12 +60,16 @@ class Recount:
         return told
 
 
-def recount(client_log: Path, events: Iterable[Mapping[str, Any]]) -> Recount:
+def recount(
+    client_log: Path, events: Iterable[Mapping[str, Any]], *, asked: Mapping[tuple[str, str], int] | None = None
+) -> Recount:
     """Count *client_log* against *events*.
 
     Args:
         client_log: one JSON object per request, with ``service``, ``request_id``, ``status`` and ``complete``.
         events: at least ``kind``, ``service``, ``request_id``, ``status``, ``outcome`` and ``count`` of each.
+        asked: what services, and no clients, have asked of another, as ``(service asked, request id)``, and the status
+            they were answered with: these have one event each, too.
     """
     books = Recount()
     requests: dict[tuple[str, str], dict[str, Any]] = {}
@@ -82,6 +86,7 @@ def recount(client_log: Path, events: Iterable[Mapping[str, Any]]) -> Recount:
             continue
         requests[entry["service"], entry["request_id"]] = entry
     books.cut = books.requests - books.complete
+    requests |= {key: {"complete": True, "status": status} for key, status in (asked or {}).items()}
     seen: Counter[tuple[str, str]] = Counter()
     for event in events:
         if event["kind"] != "auth":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bearerwatch.alert.escape import printable
+from bearerwatch.alert.lines import event_line
 
 __all__ = ["Screen"]
 
@@ -100,6 +102,18 @@ class Screen:
             line.append(f"  after {after:.1f} s", "bold green")
         line.append(f"  {printable(key)}", "cyan")
         self.show(line)
+
+    def timeline(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Events and lines of logs, as ``bearerwatch timeline`` shows them."""
+        before: Mapping[str, Any] | None = None
+        with self._lock:
+            for entry in entries:
+                delta = timedelta() if before is None else entry["ts"] - before["ts"]
+                line = event_line(entry, delta=delta, with_date=False)
+                for console in (self._shown, self._kept):
+                    console.print(line, soft_wrap=True)
+                before = entry
+            self._file.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
         """A table; columns whose name ends in ``#`` are numbers."""

