@@ -213,11 +213,11 @@ class AuthEvent(
     # chain
     request_id: str | None = None
     trace_id: str | None = None
-    """W3C trace id, 32 hex digits."""
+    """W3C trace id, 32 hex digits: a tracer's, a trusted caller's, or made here."""
     span_id: str | None = None
-    """This service's span id, 16 hex digits, if a tracer is active."""
+    """This request's span, 16 hex digits: a tracer's, else made when it first logs a line or asks another service."""
     parent_request_id: str | None = None
-    """The caller's span id (from ``traceparent``)."""
+    """The caller's span id (from the ``traceparent`` of a trusted one)."""
 
     @property
     def schema_version(self) -> int:

@@ -389,6 +389,11 @@ class Exchange:
             _guard.swallowed("making an event", error)
         self._context.credential = None
 
+    def enter(self) -> None:
+        """The request is current once more, until :meth:`leave`."""
+        if self._reset is None:
+            self._reset = current.set(self._context)
+
     def leave(self) -> None:
         """The request is no longer current here (its stream may go on)."""
         if self._reset is not None:
@@ -443,7 +448,7 @@ class Exchange:
             current.reset(reset)
 
     def end(self) -> None:
-        """The request is over and no longer current, and so is, but for the server's own log, the task it had."""
+        """The request is over and no longer current; its task knows it as the one it has served lately."""
         self.leave()
         lately.set(self._context)
         self.release()

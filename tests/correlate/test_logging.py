@@ -394,6 +394,17 @@ class TestAppended:
         assert f"token_id={exchange.context.token_id}" in str(said)
         assert len(str(said).splitlines()) == 1
 
+    def test_a_token_called_an_id_is_redacted_also_where_a_handler_is_not_asked_to_handle(
+        self, log: logging.Logger, serving: Serving
+    ) -> None:
+        install_logging(log_ids="append")
+        said = writing(log, "%(message)s")
+        token = opaque()
+        with serving(authorization=f"Bearer {token}"):
+            log.handlers[-1].emit(logging.makeLogRecord({"msg": "served", "request_id": token, "task_id": token}))
+        assert "served request_id=[token " in str(said)
+        assert not leaked(token, str(said))
+
 
 def shown(log: logging.Logger, said: Said) -> list[dict[str, Any]]:
     return [json.loads(line) for line in str(said).splitlines()]

@@ -117,3 +117,18 @@ def test_between_the_pieces_the_server_is_on_its_own(
     with capture_events() as events:
         seen = serve(Request("/stream", leaves_after=1), events)
     assert (seen.body, len(events), current.get()) == (b"piece", 1, None)
+
+
+@pytest.mark.parametrize("build", [on_flask, on_django])
+def test_where_the_client_leaves_the_last_line_is_of_its_request_too(
+    build: Callable[..., Serve], log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEARERWATCH_KEYS", "a-fingerprint-key-for-tests-alone")
+    install_logging()
+    keeper = Keeper()
+    log.addHandler(keeper)
+    with capture_events() as events:
+        build(log)(Request("/stream", leaves_after=1), events)
+    records: list[Any] = keeper.records
+    assert [record.getMessage() for record in records] == ["piece 0", "over"]
+    assert {record.request_id for record in records} == {events[0].request_id}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -102,12 +102,17 @@ class AddIds(logging.Filter):
         return True
 
 
-def append_ids(text: str, record: logging.LogRecord) -> str:
-    r"""*text*, as a handler is about to write it, with the known ids of *record* at the end of its first line.
+def append_ids(text: str, record: logging.LogRecord, clean: Callable[[str], str]) -> str:
+    """*text*, as a handler is about to write it, with the known ids of *record* at the end of its first line.
 
     A line that names the request already, or is JSON, is left as it is::
 
         INFO shop: order placed request_id=0198… trace_id=4bf9… token_id=k1a2b3c4d:9f86…
+
+    Args:
+        text: what the handler's formatter has made.
+        record: what of.
+        clean: takes tokens out of what is added: the caller may have called one an id.
     """
     held = record.__dict__
     request_id = held.get("request_id", UNKNOWN)
@@ -119,7 +124,7 @@ def append_ids(text: str, record: logging.LogRecord) -> str:
         if type(value := held.get(name)) is str and value != UNKNOWN and value.isprintable()
     )
     line, newline, rest = text.partition("\n")
-    return f"{line}{known}{newline}{rest}"
+    return f"{line}{clean(known)}{newline}{rest}"
 
 
 class JsonFormatter(logging.Formatter):

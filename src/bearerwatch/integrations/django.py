@@ -212,6 +212,7 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
     content = response.streaming_content
 
     def over() -> None:
+        exchange.leave()
         finish(False)
         exchange.release()
 
@@ -242,6 +243,9 @@ def _stream(exchange: Exchange, response: Any, finish: Callable[[bool], None]) -
         finish(False)
 
     response.streaming_content = later(aiter(content)) if response.is_async else now(iter(content))
+    closers = getattr(response, "_resource_closers", None)
+    if closers is not None:
+        closers.insert(0, exchange.enter)  # a generator whose client has left ends now
     _when_closed(response, over)
 
 

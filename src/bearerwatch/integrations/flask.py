@@ -220,10 +220,12 @@ class _Streamed:
             raise
 
     def close(self) -> None:
+        self._exchange.enter()  # a generator whose client has left ends now
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
         finally:
+            self._exchange.leave()
             self._finish(False)
             self._exchange.release()
