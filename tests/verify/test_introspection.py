@@ -6,16 +6,11 @@ import asyncio
 import json
 import logging
 import os
-import socket
-import socketserver
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from joserfc import jwt
@@ -24,6 +19,9 @@ from joserfc.jwk import ECKey
 import fakes
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import REASONS, Outcome
+from bearerwatch.fingerprint import fingerprint
+from bearerwatch.verify._asked import Asked as AskedOf
+from bearerwatch.verify.guard import Guard
 from bearerwatch.verify.introspection import (
     BearerToken,
     ClientSecretBasic,
@@ -32,90 +30,9 @@ from bearerwatch.verify.introspection import (
     PrivateKeyJwt,
 )
 from bearerwatch.verify.verdict import Verdict
+from verify.introspected import ACTIVE, Clock, Server, http
 
-ACTIVE: dict[str, Any] = {"active": True, "sub": "u-1", "client_id": "web", "scope": "read list", "aud": "orders"}
 UNAVAILABLE = (Outcome.ERROR, "introspection_unavailable")
-
-
-def http(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
-    lines = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
-    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
-
-
-class Asked:
-    """What the server was asked."""
-
-    def __init__(self, head: bytes, body: bytes) -> None:
-        self.line, *lines = head.decode("latin-1").split("\r\n")
-        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        self.form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """Answers a POST with what it is told to: a claims set, bytes, or pieces with pauses between them."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 256
-
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.answer: Any = ACTIVE
-        self.asked: list[Asked] = []
-        self.sent = 0
-        self.connections: list[socket.socket] = []
-        self.port = self.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/introspect"
-        self.stopping = threading.Event()
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is what some tests are about."""
-
-    def stop(self) -> None:
-        self.stopping.set()
-        self.shutdown()
-        self.server_close()
-        for connection in self.connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    server: Server
-
-    def handle(self) -> None:
-        self.server.connections.append(self.request)
-        while head := self._head():
-            length = int(dict(line.lower().split(b": ") for line in head.split(b"\r\n")[1:])[b"content-length"])
-            self.server.asked.append(asked := Asked(head, self.rfile.read(length)))
-            answer = self.server.answer
-            if callable(answer):
-                answer = answer(asked)
-            if answer is None:  # hang up, hard
-                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                self.request.close()
-                return
-            for piece in [http(json.dumps(answer).encode())] if isinstance(answer, dict) else answer:
-                if isinstance(piece, float):
-                    if self.server.stopping.wait(piece):
-                        return
-                    continue
-                self.wfile.write(piece)
-                self.server.sent += len(piece)
-            if not isinstance(answer, dict):
-                return
-
-    def _head(self) -> bytes:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            line = self.rfile.readline()
-            if not line:
-                return b""
-            head += line
-        return head[:-4]
 
 
 @pytest.fixture
@@ -123,13 +40,6 @@ def server() -> Iterator[Server]:
     made = Server()
     yield made
     made.stop()
-
-
-class Clock:
-    now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -580,4 +490,23 @@ def test_a_forked_child_has_connections_of_its_own(server: Server) -> None:
     assert len(server.connections) == 2
     assert introspection(fakes.opaque()).accepted  # on the parent's connection, which is still whole
     assert len(server.connections) == 2
+    introspection.close()
+
+
+def test_a_guard_takes_it_for_opaque_tokens(server: Server) -> None:
+    introspection = make(server)
+    token, withdrawn = fakes.opaque(), fakes.opaque()
+    guard = Guard(opaque=introspection, revoked={fingerprint(withdrawn)})
+
+    def admitted(one: str) -> tuple[Outcome, int]:
+        asked = AskedOf(method="GET", url="https://orders.example.org/", authorization=(f"Bearer {one}",))
+        admission = guard(asked)
+        return admission.verdict.outcome, 200 if admission.answer is None else admission.answer.status
+
+    assert admitted(token) == (Outcome.SUCCESS, 200)
+    assert admitted(withdrawn) == (Outcome.REVOKED, 401)
+    server.answer = ACTIVE | {"cnf": {"jkt": "a thumbprint"}}
+    assert admitted(fakes.opaque()) == (Outcome.INVALID, 401)  # bound to a key, and no proof came with it
+    server.answer = GARBAGE["500"]
+    assert admitted(fakes.opaque()) == (Outcome.ERROR, 503)
     introspection.close()
