@@ -18,7 +18,8 @@ from bearerwatch.cli import _app
 from bearerwatch.errors import BearerwatchError, ConfigurationError, RuleError
 
 COMMANDS = [
-    "alerts", "demo", "doctor", "events", "fingerprint", "key", "leaks", "redact", "rules", "serve", "timeline", "version",
+    "alerts", "demo", "doctor", "events", "fingerprint", "ingest", "key", "leaks", "redact", "revoke", "rules", "serve",
+    "timeline", "version",
 ]  # fmt: skip
 
 

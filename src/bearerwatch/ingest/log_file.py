@@ -320,7 +320,7 @@ class StreamLog(LogFile):
         try:
             more = self._stream.read(MAX_LINE)
         except self._damage:
-            more, self.damaged = b"", True
+            more, self.damaged, self._whole = b"", True, False  # the last line was cut off as well
         self._buffer += more
         self._ended = not more
 

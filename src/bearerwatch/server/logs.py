@@ -20,9 +20,9 @@ from bearerwatch.settings import Settings
 from bearerwatch.store.lake import Lake
 from bearerwatch.store.state import State
 
-__all__ = ["Logs", "follow", "told_between"]
+__all__ = ["Logs", "follow", "told_around"]
 
-_BEFORE = timedelta(minutes=10)
+_AROUND = timedelta(minutes=10)
 _MOST = 65_536
 
 
@@ -69,35 +69,42 @@ def follow(
     }
     tails = [LogTail(log.path, log.source, state, complain=complain) for log in sources]
     now = datetime.now(UTC)
-    decoder.told = Told(told_between(lake, con, None, now - _BEFORE, now))
+    decoder.told = Told(told_around(lake, con, None, now, now))
     return Logs(tails, AccessDecoder(decoder, lambda raw: makes[raw.source, raw.segment]))
 
 
-def told_between(
+def told_around(
     lake: Lake, con: duckdb.DuckDBPyConnection, ids: set[str] | None, first: datetime, last: datetime
 ) -> list[tuple[str, str]]:
-    """Who has told of requests: pairs of source and request id, the latest requests if there are very many.
+    """Who has told of requests, but for a request's own log: pairs of source and request id.
 
     Args:
-        lake: where events are.
+        lake: where events are, committed or not.
         con: the connection *lake* uses.
         ids: the requests; all if not given.
-        first: from this instant on; aware.
-        last: until this instant; aware.
+        first: from ten minutes before this instant on; aware.
+        last: until ten minutes after this instant; aware.
+
+    Returns:
+        The earliest first; of very many the latest.
 
     Raises:
         StateBusy: the state database cannot be read just now.
     """
+    first, last = first - _AROUND, last + _AROUND
     wanted = "" if ids is None else " AND list_contains($3::VARCHAR[], request_id)"
-    bounds: list[object] = [moment.astimezone(UTC).replace(tzinfo=None) for moment in (first, last)]
-    values = bounds if ids is None else [*bounds, sorted(ids)]
+    values: list[object] = [moment.astimezone(UTC).replace(tzinfo=None) for moment in (first, last)]
+    if ids is not None:
+        values.append(sorted(ids))
 
     def work(events: str) -> list[tuple[str, str]]:
         found = con.execute(
-            f"SELECT source, request_id FROM {events} WHERE kind = 'auth' AND request_id IS NOT NULL "  # noqa: S608
-            f"AND ts BETWEEN $1 AND $2{wanted} ORDER BY ts DESC LIMIT {_MOST}",
+            "SELECT source, request_id FROM (SELECT source, request_id, kind, ts "  # noqa: S608
+            f"FROM {events} UNION ALL SELECT source, request_id, kind, ts FROM {lake.pending()}) "
+            f"WHERE kind = 'auth' AND request_id IS NOT NULL AND ts BETWEEN $1 AND $2{wanted} "
+            f"ORDER BY ts DESC LIMIT {_MOST}",
             values,
         )
         return [(str(source), str(request_id)) for source, request_id in found.fetchall()][::-1]
 
-    return lake.reading(first, last + timedelta(microseconds=1), work)
+    return lake.reading(first, last, work)

@@ -6,13 +6,12 @@ next tick. Nothing is read again and nothing is left out: what a commit covers i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bearerwatch.alert.router import Router
 from bearerwatch.detect.book import Change
 from bearerwatch.detect.detector import Detector
-from bearerwatch.ingest.access._decoder import AccessDecoder
 from bearerwatch.ingest.decode import Decoded, Decoder, Rejection
 from bearerwatch.ingest.intake import Answer, Intake
 from bearerwatch.ingest.lines import RawLine
@@ -60,7 +59,7 @@ class Pipeline:
         detector: Detector,
         router: Router,
         logs: Sequence[LogTail | LogOnce] = (),
-        log_decoder: AccessDecoder | None = None,
+        log_decoder: Callable[[list[RawLine], datetime], Decoded] | None = None,
     ) -> None:
         self._state = state
         self._tails = list(tails)
