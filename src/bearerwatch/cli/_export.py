@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,7 +149,7 @@ def export(
             from bearerwatch.exports.run import run  # noqa: PLC0415
 
             target = _target(chosen, out, to, headers_file, patience, replace=kept is None)
-            counts = run(batches, target, checkpoint=kept, report=say)
+            counts = run(batches, target, checkpoint=kept, report=say, every=5.0 if sys.stderr.isatty() else 60.0)
     if out != _STDOUT or to is not None:
         say(f"{counts.sent - counts.refused} events exported as {chosen}")
     if counts.refused:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts", "run"]
 
-_SAY_EVERY = 5.0
-
 
 class Counts(NamedTuple):
     """What became of the events."""
@@ -27,14 +25,22 @@ class Counts(NamedTuple):
     """Dropped by the receiver for good."""
 
 
-def run(batches: Batches, target: Target, *, checkpoint: Checkpoint | None, report: Callable[[str], None]) -> Counts:
+def run(
+    batches: Batches,
+    target: Target,
+    *,
+    checkpoint: Checkpoint | None,
+    report: Callable[[str], None],
+    every: float,
+) -> Counts:
     """Hand all *batches* to *target* and close it.
 
     Args:
         batches: by arrival, where there is a checkpoint.
         target: where they go.
         checkpoint: told how far that came.
-        report: told how far it came, every five seconds.
+        report: told how far it came.
+        every: seconds between two such reports.
 
     Raises:
         ExportError: it ended early; the checkpoint says how far it came.
@@ -48,7 +54,7 @@ def run(batches: Batches, target: Target, *, checkpoint: Checkpoint | None, repo
             sent += len(events)
             if checkpoint is not None and target.lasting:
                 checkpoint.reached(mark)
-            if time.monotonic() - said_at >= _SAY_EVERY:
+            if time.monotonic() - said_at >= every:
                 said_at = time.monotonic()
                 report(f"{sent} of {max(batches.total, sent)} events")
         target.finish()

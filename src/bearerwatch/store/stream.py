@@ -99,8 +99,8 @@ class Batches:
         for first, last, _ in self._slices:
             rows = self._sorted(first, last + _MINUTE)
             for start in range(0, rows, _BATCH):
-                page = f"SELECT * FROM slice WHERE rowid >= {start} AND rowid < {start + _BATCH} ORDER BY rowid"  # noqa: S608
-                found = self._con.execute(page).fetchall()
+                page = f"SELECT * FROM slice WHERE rowid >= {start} AND rowid < {start + _BATCH}"  # noqa: S608
+                found = self._con.execute(page).fetchall()  # rows come in the order they were put in
                 *_, at, source = found[-1]
                 yield Batch([_event(row) for row in found], Mark(at.replace(tzinfo=UTC), found[-1][1], source))
 
