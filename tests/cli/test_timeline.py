@@ -90,3 +90,71 @@ def test_an_ambiguous_beginning_is_refused(run: Run, story: Any, monkeypatch: py
     ran = run("timeline", "--token", "k1a2b3c4d:abcd")
     assert ran.code == 2
     assert all(twin in ran.err for twin in twins)
+
+
+def _of_log(story: Any, ago: timedelta, status: int, request_id: str, service: str = "edge", **fields: Any) -> bytes:
+    """A line of a gateway's log, as the collector keeps it."""
+    outcome = Outcome.ERROR if status >= 500 else Outcome.ANONYMOUS
+    values = {"status": status, "service": service, "request_id": request_id, "duration_us": 1_200_000, "route": None}
+    line: bytes = story.event(ago, outcome, **values | fields)
+    return line.replace(b"spool:shop", f"access:{service}".encode())
+
+
+def test_a_gateway_s_line_stands_with_the_service_s_event(run: Run, story: Any) -> None:
+    """One entry a request, though the gateway knows no token; another status is shown as such."""
+    story.add(
+        _of_log(story, timedelta(seconds=60), 504, "req-0003", client_ip="198.51.100.77"),
+        _of_log(story, timedelta(hours=4), 200, "req-0001"),
+        _of_log(story, timedelta(hours=3), 200, "req-9999"),
+    )
+    ran = run("timeline", "--token", story.token_id)
+    lines = [line for line in ran.out.splitlines() if "req-" in line]
+    assert [line.split("  via ")[1].split("  ")[0] if "via" in line else None for line in lines] == [
+        "edge 200 in 1.2 s",
+        None,
+        "edge 504 in 1.2 s",
+    ]
+    assert "3 events, 2 addresses, 2 services" in ran.out
+
+    rows = [row for row in run("timeline", "--token", story.token_id, "--json").rows if row["type"] == "event"]
+    assert [[(seen["status"], seen["differs"]) for seen in row.get("via", ())] for row in rows] == [
+        [(200, False)],
+        [],
+        [(504, True)],
+    ]
+    assert rows[2]["via"][0]["client_ip"] == "198.51.100.77"
+    assert rows[2]["status"] == 200
+
+
+def test_from_the_gateway_s_side_it_is_the_same_entry(run: Run, story: Any) -> None:
+    """Asked for the address that the gateway saw, the service's event is found by the request's id."""
+    story.add(_of_log(story, timedelta(seconds=60), 504, "req-0003", client_ip="198.51.100.77"))
+
+    (row,) = run("timeline", "--ip", "198.51.100.77", "--json").rows
+    assert (row["service"], row["token_id"], row["via"][0]["service"]) == ("shop", story.token_id, "edge")
+
+
+def test_a_line_of_which_no_service_tells_stays_by_itself(run: Run, story: Any) -> None:
+    """And so does the second with one id: ids can be sent again."""
+    story.add(
+        _of_log(story, timedelta(seconds=60), 200, "req-0003"),
+        _of_log(story, timedelta(seconds=59), 401, "req-0003"),
+        _of_log(story, timedelta(seconds=58), 200, "req-0003", service="balancer"),
+    )
+    rows = run("timeline", "--request-id", "req-0003", "--json").rows
+    events = [row for row in rows if row["type"] == "event"]
+
+    assert [(row["service"], [seen["service"] for seen in row.get("via", ())]) for row in events] == [
+        ("shop", ["edge", "balancer"]),
+        ("edge", []),
+    ]
+
+
+def test_a_request_of_several_services_has_its_gateway_once(run: Run, story: Any) -> None:
+    story.add(
+        story.event(timedelta(seconds=60), Outcome.SUCCESS, service="stock", request_id="req-0003"),
+        _of_log(story, timedelta(seconds=60), 200, "req-0003"),
+    )
+    rows = [row for row in run("timeline", "--request-id", "req-0003", "--json").rows if row["type"] == "event"]
+
+    assert [(row["service"], "via" in row) for row in rows] == [("shop", True), ("stock", False)]

@@ -44,7 +44,7 @@ def event_line(
     """One event as one line.
 
     Args:
-        event: columns of the lake.
+        event: columns of the lake, and as ``via`` what access logs say of the same request.
         delta: time since the line before.
         moved: whether the address differs from the line before.
         with_date: whether the date is part of the time.
@@ -76,9 +76,21 @@ def event_line(
         text.append(f"  x{event['count']}", style="bold")
     if event.get("reason"):
         text.append(f"  {printable(event['reason'])}", style="dim")
+    for seen in event.get("via") or ():
+        text.append(*_seen(seen, event))
     if event.get("request_id"):
         text.append(f"  {printable(event['request_id'])}", style="dim")
     return text
+
+
+def _seen(seen: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[str, str]:
+    """What an access log says of the request of *event*; boldly coloured where it says another status."""
+    words = f"  via {printable(seen.get('service'))} {printable(seen.get('status')) or 'without an answer'}"
+    took, here = (one.get("duration_us") for one in (seen, event))
+    if took is not None:
+        words += f" in {span(timedelta(microseconds=took))}"
+        words += f", {span(timedelta(microseconds=here))} of them here" if here is not None else ""
+    return words, "bold red" if seen.get("differs") else "dim"
 
 
 def gap_line(length: timedelta) -> Text:

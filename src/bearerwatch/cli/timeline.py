@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bearerwatch.cli._find import find
+from bearerwatch.cli._joined import joined
 from bearerwatch.cli._options import Database, Json, StateFolder, caller, database_url, moment, state_folder
 from bearerwatch.cli._output import console, row, say
 from bearerwatch.cli._tokens import token_ids
@@ -46,7 +47,10 @@ def timeline(
 ) -> None:
     """Tell the story of one token, address or request, with its alerts.
 
-    With --json: NDJSON in that order; each line has "type": "event" or "alert".
+    A gateway's log and a service that tell of one request are one entry, with what the gateway says behind "via".
+
+    With --json: NDJSON in that order; each line has "type": "event" or "alert". An event's "via" lists what access
+    logs say of its request: "service", "status", "duration_us", "client_ip", "ts", "event_id", "outcome", "differs".
     """
     from bearerwatch.store.reader import Reader  # noqa: PLC0415 - loads DuckDB
 
@@ -62,6 +66,8 @@ def timeline(
         found = find(
             reader, tokens, since=start, until=end, limit=limit, client_ip=ip, request_id=request_id, kind="auth"
         )
+        full = len(found) == limit
+        found = joined(reader, found)
         alerts = _alerts(reader, found, tokens, ip, (start, end))
         if not found and not alerts:
             say(_nothing(reader, tokens, since))
@@ -70,7 +76,7 @@ def timeline(
             _print_json(found, alerts)
         else:
             _print(found, alerts)
-    if len(found) == limit:
+    if full:
         say(f"only the newest {limit} events are shown: --limit gives more")
 
 
@@ -87,7 +93,7 @@ def _alerts(
     with reader.state.read() as conn:
         listed = episodes.list_(conn, since=period[0], until=period[1], limit=10_000)
     values = {value for event in found for value in _ids(event)} if tokens else {ip}
-    event_ids = {event["event_id"] for event in found}
+    event_ids = {seen["event_id"] for event in found for seen in (event, *event.get("via", ()))}
 
     def concerns(episode: Episode) -> bool:
         if values & set(episode.key.values()) or values & set(_strings(episode.evidence.get("token_ids"))):
@@ -149,7 +155,7 @@ def _summary(found: list[dict[str, Any]], alerts: list[Episode]) -> str:
         return f"{count} {one if count == 1 else more}"
 
     addresses = {event.get("client_ip") for event in found} - {None}
-    services = {event.get("service") for event in found} - {None}
+    services = {seen.get("service") for event in found for seen in (event, *event.get("via", ()))} - {None}
     return ", ".join(
         (
             many(len(found), "event", "events"),
