@@ -34,7 +34,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queued]:
     with queued(tmp_path_factory.mktemp("rq")) as shop:
-        for name, kind in WORKERS.items():
+        for name, kind in {**WORKERS, "spawns": "rq_settings.Spawning"}.items():
             shop.start(
                 name, "rq.cli", "worker", "--config", "rq_settings", "--worker-class", kind, "--with-scheduler", name
             )
@@ -86,7 +86,7 @@ def result(job: Job) -> Any:
 
     def last() -> Result | None:
         found = job.latest_result()
-        return found if found is not None and found.type is not Result.Type.RETRIED else None
+        return found if found is not None and found.type.name != "RETRIED" else None
 
     found = until(last)
     assert found.type is Result.Type.SUCCESSFUL, found.exc_string
@@ -106,6 +106,11 @@ def test_a_job_is_for_the_request_that_enqueued_it(function: str, queue: Queue) 
     assert result(job) == {**request_of(event), "task_id": job.id}
     assert event.trace_id == TRACE
     assert event.span_id is not None
+
+
+def test_a_work_horse_that_is_spawned_knows_it_by_its_class(connection: redis.Redis) -> None:
+    event, job = during(lambda: Queue("spawns", connection=connection).enqueue("rq_shop.seen"))
+    assert result(job) == {**request_of(event), "task_id": job.id}
 
 
 def test_a_job_of_nobodys_is_for_none_also_behind_another(queue: Queue) -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 
+from rq import SpawnWorker
+
 import bearerwatch
 
 bearerwatch.install(service="shop-worker")
 
 REDIS_URL = os.environ["QUEUE_URL"]
+
+
+class Spawning(SpawnWorker):
+    """Its work horses are interpreters of their own, which read this module for the class's sake."""
