@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bearerwatch.settings import Settings
 
-__all__ = ["Exchange", "Facts", "Receiver", "Watch", "new_id"]
+__all__ = ["Exchange", "Facts", "Receiver", "Watch", "new_id", "watched"]
 
 _MAX_PATH = 512
 _MAX_AGENT = 256
@@ -551,6 +551,11 @@ def _query_tokens(query: str) -> list[str]:
     pairs = (pair.partition("=") for pair in query.split("&"))
     found = (unquote_plus(value) for name, _, value in pairs if value and unquote_plus(name) == "access_token")
     return list(islice(found, _MAX_TOKENS))
+
+
+def watched() -> bool:
+    """Whether something in this process watches already."""
+    return bool(_watches)
 
 
 def reset_watches() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bearerwatch import _guard, observe
+from bearerwatch import _guard
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations.libraries import watch_imports
+from bearerwatch.observe import watched
 
 __all__ = ["begin", "begin_by", "install"]
 
@@ -27,7 +28,7 @@ def install(**settings: Any) -> None:
         ConfigurationError: a setting cannot be used.
     """
     watch_imports()
-    if observe._watches:  # noqa: SLF001
+    if watched():
         return
     if settings or _how is None:
         start(_NAME, **settings)
