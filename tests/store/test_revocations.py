@@ -30,6 +30,7 @@ def test_what_is_written_down_is_read_again_until_it_is_taken_back(state: State)
     with state.read() as conn:
         assert revocations.load(conn) == [first, second]
         version = revocations.version(conn)
+    assert version
     with state.begin() as tx:
         assert revocations.add(tx, [first]) == 0
         assert revocations.version(tx) == version

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import fakes
 from bearerwatch.fingerprint import fingerprint
 from bearerwatch.verify.revocations import _entry
-from bearerwatch.verify.revocations._entry import MAX_LINE, Revocation, collect, dump, merge, parse, revoke
+from bearerwatch.verify.revocations._entry import MAX_LINE, Revocation, collect, dump, lines, merge, parse, revoke
 from verify.revocations.conftest import AT, entry
 
 
@@ -95,6 +95,22 @@ def test_of_two_the_longer_counts() -> None:
     assert merge(first, entry(token, at=AT + 1)).until is None
     found, _ = collect([dump(first), dump(second)], AT)
     assert found == {first.token_id: float(AT + 9)}
+
+
+@given(st.lists(st.binary(max_size=30), max_size=12))
+def test_lines_are_the_same_in_whatever_pieces_they_come(found: list[bytes]) -> None:
+    whole = b"\n".join(found)
+    expected = whole.removesuffix(b"\n").split(b"\n") if whole else []
+    for size in (1, 7, len(whole) or 1):
+        assert list(lines(whole[at : at + size] for at in range(0, len(whole), size))) == expected
+
+
+def test_a_line_without_end_takes_no_room() -> None:
+    good = dump(entry())
+    pieces = [good + b"\n", *[b"x" * 100_000] * 100, b"\n" + good]
+    longest = max(map(len, lines(pieces)))
+    assert longest <= MAX_LINE + 1 + 100_000
+    assert collect(lines(pieces), AT)[1] == 1
 
 
 def test_there_is_an_end_to_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:

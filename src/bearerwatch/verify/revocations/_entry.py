@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bearerwatch.redact import redact_text
 
-__all__ = ["MAX_ENTRIES", "MAX_LINE", "TOKEN_ID", "Revocation", "collect", "dump", "merge", "parse", "revoke"]
+__all__ = ["MAX_ENTRIES", "MAX_LINE", "TOKEN_ID", "Revocation", "collect", "dump", "lines", "merge", "parse", "revoke"]
 
 TOKEN_ID = re.compile(r"k[0-9a-f]{8}:[0-9a-f]{32}", re.ASCII)
 """A whole fingerprint. ``short:<length>`` is none: very many credentials share it."""
@@ -118,6 +118,20 @@ def collect(lines: Iterable[bytes], now: float) -> tuple[dict[str, float], int]:
         if len(found) > MAX_ENTRIES + MAX_ENTRIES // 8:
             found = _latest(found)
     return _latest(found), refused
+
+
+def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines of what comes in pieces. Of one longer than :data:`MAX_LINE` no more is kept than shows that.
+
+    They end in a newline alone: JSON escapes every other.
+    """
+    rest = b""
+    for piece in pieces:
+        whole = (rest + piece).split(b"\n")
+        rest = whole.pop()[: MAX_LINE + 1]
+        yield from whole
+    if rest:
+        yield rest
 
 
 def _latest(found: dict[str, float]) -> dict[str, float]:

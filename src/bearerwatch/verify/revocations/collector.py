@@ -12,13 +12,14 @@ import os
 import re
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bearerwatch._version import __version__
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.verify.revocations._entry import MAX_ENTRIES, collect
+from bearerwatch.verify.revocations._entry import MAX_ENTRIES, collect, lines
 from bearerwatch.verify.revocations._source import Found, SourceLost
 
 __all__ = ["PATH", "TYPE", "Collector", "open_ledger", "open_source"]
@@ -141,22 +142,21 @@ class Collector:
         if response.headers.get_content_type() != TYPE:
             raise SourceLost("what answers is no collector of bearerwatch: see the URL")
         etag = response.headers.get("ETag", "")
-        entries, refused = collect(_body(response).split(b"\n"), time.time())
+        entries, refused = collect(lines(_pieces(response)), time.time())
         self._seen = etag if 0 < len(etag) <= _MAX_ETAG and etag.isascii() and etag.isprintable() else None
         return Found(entries, refused)
 
 
-def _body(response: http.client.HTTPResponse) -> bytes:
-    """The whole answer, or none of it: half a list would let tokens in again.
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The answer as it comes; an error if not all of it does: half a list would let tokens in again.
 
     Raises:
-        SourceLost: it is too large, or too slow.
+        SourceLost: it is too large, too slow, or breaks off.
     """
     deadline = time.monotonic() + 2 * _SECONDS
-    pieces: list[bytes] = []
     size = 0
     while piece := response.read1(_READ):
-        pieces.append(piece)
+        yield piece
         size += len(piece)
         if size > _MAX_BYTES:
             raise SourceLost(f"the collector's list has more than {MAX_ENTRIES} entries: undo what is past")
@@ -164,7 +164,6 @@ def _body(response: http.client.HTTPResponse) -> bytes:
             raise SourceLost("the collector sends its list too slowly: see its load and the network")
     if response.length:
         raise SourceLost("the collector's answer broke off")
-    return b"".join(pieces)
 
 
 def _wrong() -> NoReturn:

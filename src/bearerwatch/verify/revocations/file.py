@@ -17,13 +17,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from bearerwatch.errors import BearerwatchError, ConfigurationError
-from bearerwatch.verify.revocations._entry import Revocation, collect, dump, merge, parse
+from bearerwatch.verify.revocations._entry import Revocation, collect, dump, lines, merge, parse
 from bearerwatch.verify.revocations._source import Found, SourceLost
 
 __all__ = ["File", "open_ledger", "open_source"]
 
 MAX_BYTES = 512 << 20
 """Bytes of a file that is read: a thousand tokens take some 200 kB."""
+_PIECE = 1 << 18
 _EVERY = 0.5
 _SETTLED = 1.0
 _LOCK_SECONDS = 10.0
@@ -76,7 +77,7 @@ class File:
                 if seen == self._seen and not self._settling:
                     return None
                 _check(status)
-                entries, refused = collect(_lines(_read(handle)), time.time())
+                entries, refused = collect(lines(_pieces(handle)), time.time())
         except OSError as error:
             raise SourceLost(_advice(error)) from None
         now = time.time()
@@ -97,23 +98,23 @@ class File:
             OSError: it cannot be written.
         """
         with self._locked():
-            lines, known = self._parsed()
+            others, known = self._parsed()
             changed = 0
             for entry in entries:
                 before = known.get(entry.token_id)
                 known[entry.token_id] = entry if before is None else merge(before, entry)
                 changed += known[entry.token_id] != before
             if changed:
-                self._write(lines, known)
+                self._write(others, known)
         return changed
 
     def remove(self, token_ids: Sequence[str]) -> int:
         """See :class:`~bearerwatch.verify.revocations.Ledger`; raises as :meth:`add` does."""
         with self._locked():
-            lines, known = self._parsed()
+            others, known = self._parsed()
             gone = [token_id for token_id in dict.fromkeys(token_ids) if known.pop(token_id, None) is not None]
             if gone:
-                self._write(lines, known)
+                self._write(others, known)
         return len(gone)
 
     def entries(self) -> list[Revocation]:
@@ -140,10 +141,10 @@ class File:
         try:
             with self._open() as handle:
                 _check(os.fstat(handle))
-                data = _read(handle)
+                data = b"".join(_pieces(handle))
         except FileNotFoundError:
             return others, known
-        for line in _lines(data):
+        for line in data.removesuffix(b"\n").split(b"\n") if data else ():
             try:
                 entry = parse(line.strip())
             except ValueError:
@@ -174,12 +175,12 @@ class File:
         finally:
             os.close(handle)
 
-    def _write(self, lines: Sequence[bytes], known: dict[str, Revocation]) -> None:
+    def _write(self, others: Sequence[bytes], known: dict[str, Revocation]) -> None:
         now = time.time()
         kept = sorted(
             (entry for entry in known.values() if entry.until is None or entry.until > now), key=lambda entry: entry.at
         )
-        text = b"".join(line + b"\n" for line in (*lines, *map(dump, kept)))
+        text = b"".join(line + b"\n" for line in (*others, *map(dump, kept)))
         target = self._path.resolve()  # a link stays one
         draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         # Fingerprints are keyed: who reads them learns no token. The application may be of another user than whoever
@@ -233,21 +234,11 @@ def _check(status: os.stat_result) -> None:
         raise SourceLost("every user may write it, and so undo a revocation: chmod o-w it")
 
 
-def _read(handle: int) -> bytes:
-    pieces: list[bytes] = []
-    left = MAX_BYTES
-    while left > 0 and (piece := os.read(handle, min(left, 1 << 20))):
-        pieces.append(piece)
+def _pieces(handle: int) -> Iterator[bytes]:
+    left = MAX_BYTES  # it may grow while it is read
+    while left > 0 and (piece := os.read(handle, min(left, _PIECE))):
+        yield piece
         left -= len(piece)
-    return b"".join(pieces)
-
-
-def _lines(data: bytes) -> list[bytes]:
-    """Lines end in a newline alone: JSON escapes every other."""
-    lines = data.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    return lines
 
 
 def _advice(error: OSError) -> str:
