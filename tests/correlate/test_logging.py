@@ -394,6 +394,18 @@ class TestAppended:
         assert f"token_id={exchange.context.token_id}" in str(said)
         assert len(str(said).splitlines()) == 1
 
+    def test_a_queue_is_handed_the_message_as_it_is(self, log: logging.Logger, serving: Serving) -> None:
+        install_logging(log_ids="append")
+        waiting: queue.Queue[Any] = queue.Queue()
+        log.addHandler(logging.handlers.QueueHandler(waiting))
+        said = Said()
+        with serving() as exchange:
+            log.info("served")
+        record = waiting.get()
+        assert record.getMessage() == "served"
+        logging.StreamHandler(said).handle(record)
+        assert str(said).startswith(f"served request_id={exchange.request_id} ")
+
     def test_a_token_called_an_id_is_redacted_also_where_a_handler_is_not_asked_to_handle(
         self, log: logging.Logger, serving: Serving
     ) -> None:
@@ -509,3 +521,15 @@ class TestJson:
         line = json.loads(stream.getvalue())
         assert line["message"] == "odd \\ud83d"
         assert line["bad"] == "<Unshowable>"
+
+    @pytest.mark.parametrize(("odd", "shown"), [(1 << 40, 1 << 40), (1 << 70, 1 << 70), (10**5000, "<int>")])
+    def test_a_large_number_alone_loses_no_line(self, odd: int, shown: object) -> None:
+        assert json.loads(JsonFormatter().format(logging.makeLogRecord({"msg": "served", "odd": odd})))["odd"] == shown
+
+    def test_what_cannot_be_shown_alone_loses_no_line(self) -> None:
+        class Unshowable:
+            def __str__(self) -> str:
+                raise RuntimeError
+
+        line = JsonFormatter().format(logging.makeLogRecord({"msg": "served", "odd": Unshowable()}))
+        assert json.loads(line)["odd"] == "<Unshowable>"

@@ -15,8 +15,9 @@ import pytest
 import requests
 import urllib3
 
+from bearerwatch import _guard
 from bearerwatch._hosts import Hosts
-from bearerwatch.context import onward_to, parse_traceparent
+from bearerwatch.context import RequestContext, onward_to, parse_traceparent
 from bearerwatch.event import AuthEvent
 from bearerwatch.integrations.libraries import watch_imports
 from desk import Desk, facts
@@ -276,6 +277,20 @@ def test_whatever_kind_of_headers_urllib3_is_given_a_name_is_said_once(
         during(lambda: pool.request("GET", url, headers=given, timeout=10) and None)
     assert asked[-1]["x-request-id"] == "of-its-own"
     assert "traceparent" in asked[-1]
+
+
+@pytest.mark.parametrize("hosts", ["*", "localhost"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_call_fails_because_of_us(
+    client: Ask, server: tuple[str, list[Headers]], hosts: str, monkeypatch: pytest.MonkeyPatch, swallowing: None
+) -> None:
+    url, asked = server
+    onward_to(Hosts((hosts,)))
+    monkeypatch.setattr(RequestContext, "begin_trace", lambda _: 1 / 0)
+    during(lambda: client(f"{url}/moved".replace("127.0.0.1", "localhost"), {"Accept": "*/*"}))
+    assert asked[-1]["host"].startswith("localhost")
+    assert "traceparent" not in asked[-1]
+    assert _guard.counts()["telling another service"] >= 1
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -27,6 +27,8 @@ LogIds = bool | Literal["append"]
 _USUAL_LENGTH = len(logging.makeLogRecord({}).__dict__)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 _FIELDS = frozenset({"timestamp", "level", "logger", "message", "exception", "stack", *LOG_IDS})
+_EXACT = 1 << 63
+"""Integers from here on may have more digits than Python shows."""
 _GRANIANS = "granian.access"
 _AFTERWARDS = frozenset({"gunicorn.access", _GRANIANS})
 """Loggers of access logs that are written once a request is over."""
@@ -102,8 +104,8 @@ class AddIds(logging.Filter):
         return True
 
 
-def append_ids(text: str, record: logging.LogRecord, clean: Callable[[str], str]) -> str:
-    """*text*, as a handler is about to write it, with the known ids of *record* at the end of its first line.
+def append_ids(text: str, handler: logging.Handler, record: logging.LogRecord, clean: Callable[[str], str]) -> str:
+    """*text*, as *handler* is about to write it, with the known ids of *record* at the end of its first line.
 
     A line that names the request already, or is JSON, is left as it is::
 
@@ -111,11 +113,14 @@ def append_ids(text: str, record: logging.LogRecord, clean: Callable[[str], str]
 
     Args:
         text: what the handler's formatter has made.
-        record: what of.
+        handler: who writes it.
+        record: what it is made of.
         clean: takes tokens out of what is added: the caller may have called one an id.
     """
     held = record.__dict__
     request_id = held.get("request_id", UNKNOWN)
+    if hasattr(handler, "enqueue"):  # it formats what it hands on to other handlers: those append
+        return text
     if request_id == UNKNOWN or str(request_id) in text or (text.startswith("{") and text.rstrip().endswith("}")):
         return text
     known = "".join(
@@ -171,12 +176,12 @@ class JsonFormatter(logging.Formatter):
     def _written(self, line: dict[str, Any]) -> str:
         try:
             return self._encode(line).decode()
-        except (TypeError, ValueError, RecursionError, UnicodeError):  # a set of keys, a ring, half a surrogate
+        except Exception:  # noqa: BLE001 - the caller's: odd keys, a ring, half a surrogate, what cannot be shown
             return self._encode({name: _text(value) for name, value in line.items()}).decode()
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, int | float | None):
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < _EXACT):
         return value
     if isinstance(value, bytes):
         return b64encode(value).decode()

@@ -188,7 +188,7 @@ def _wrap_handle(theirs: Any) -> Callable[..., Any]:
 def _wrap_format(theirs: Any) -> Callable[..., Any]:
     def format_(self: logging.Handler, record: logging.LogRecord) -> Any:
         text = _safe_text(theirs(self, record))
-        return append_ids(text, record, _safe_text) if _log_ids == "append" and isinstance(text, str) else text
+        return append_ids(text, self, record, _safe_text) if _log_ids == "append" and isinstance(text, str) else text
 
     return format_
 
@@ -209,7 +209,7 @@ def _given(record: logging.LogRecord) -> logging.LogRecord:
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
     text = _formatted(self, record)
-    return append_ids(text, record, _safe_text) if _log_ids == "append" and isinstance(text, str) else text
+    return append_ids(text, self, record, _safe_text) if _log_ids == "append" and isinstance(text, str) else text
 
 
 def _formatted(self: logging.Handler, record: logging.LogRecord) -> Any:

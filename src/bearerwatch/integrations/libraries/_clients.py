@@ -6,9 +6,13 @@ from collections.abc import Container
 from functools import wraps
 from typing import Any
 
+from bearerwatch import _guard
 from bearerwatch.context import current, onward, tells, tells_everybody
 
-__all__ = ["at_last", "news", "tell", "wrap_send"]
+__all__ = ["TELLING", "at_last", "news", "tell", "wrap_send"]
+
+TELLING = "telling another service"
+"""What is counted where it fails."""
 
 
 def news(said: Container[str], host: str | None = None) -> dict[str, str]:
@@ -35,12 +39,15 @@ def tell(headers: Any, host: str | None = None) -> None:
 
 def at_last(headers: Any, host: str | None) -> None:
     """As :func:`tell`, where *headers* may have come along from another host: that sent the request on to this one."""
-    if host is None or tells(host):
-        tell(headers, host)
-        return
-    for name, value in onward().items():
-        if headers.get(name) == value:
-            del headers[name]
+    try:
+        if host is None or tells(host):
+            tell(headers, host)
+            return
+        for name, value in onward().items():
+            if headers.get(name) == value:
+                del headers[name]
+    except Exception as error:  # noqa: BLE001 - as below
+        _guard.swallowed(TELLING, error)
 
 
 def wrap_send(client: Any, later_client: Any) -> None:
@@ -64,13 +71,16 @@ def wrap_send(client: Any, later_client: Any) -> None:
 
 
 def _tell(client: Any, request: Any, hop: Any) -> None:
-    if not tells_everybody():
-        hooks = client.event_hooks["request"]  # they are called for each request that redirects make of one
-        if hop not in hooks:
-            hooks.append(hop)
-        tell(request.headers, request.url.host)
-    elif not _append(request.headers):
-        tell(request.headers)
+    try:
+        if not tells_everybody():
+            hooks = client.event_hooks["request"]  # they are called for each request that redirects make of one
+            if hop not in hooks:
+                hooks.append(hop)
+            tell(request.headers, request.url.host)
+        elif not _append(request.headers):
+            tell(request.headers)
+    except Exception as error:  # noqa: BLE001 - host boundary: no call fails because of us
+        _guard.swallowed(TELLING, error)
 
 
 def _append(headers: Any) -> bool:

@@ -15,8 +15,9 @@ from aiohttp.tracing import TraceConfig
 from multidict import CIMultiDict
 from yarl import URL
 
+from bearerwatch import _guard
 from bearerwatch.context import current, onward, tells_everybody
-from bearerwatch.integrations.libraries._clients import at_last, news, tell
+from bearerwatch.integrations.libraries._clients import TELLING, at_last, news
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
@@ -32,10 +33,13 @@ def install() -> None:
     @wraps(theirs)
     def _request(self: Any, method: str, url: Any, *, headers: Any = None, **more: Any) -> Any:
         if current.get() is not None:
-            if tells_everybody():
-                headers = _told(self, headers)
-            elif traced not in self.trace_configs:
-                self.trace_configs.append(traced)
+            try:
+                if tells_everybody():
+                    headers = _told(self, headers)
+                elif traced not in self.trace_configs:
+                    self.trace_configs.append(traced)
+            except Exception as error:  # noqa: BLE001 - host boundary: no call fails because of us
+                _guard.swallowed(TELLING, error)
         return theirs(self, method, url, headers=headers, **more)
 
     ClientSession._request = _request  # type: ignore[assignment,method-assign]  # noqa: SLF001
@@ -62,7 +66,7 @@ def _config() -> TraceConfig:
 
 
 async def _started(_session: Any, _context: Any, params: Any) -> None:
-    tell(params.headers, params.url.host)
+    at_last(params.headers, params.url.host)
 
 
 async def _redirected(_session: Any, _context: Any, params: Any) -> None:

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from urllib3 import HTTPHeaderDict
 from urllib3.connectionpool import HTTPConnectionPool
 
+from bearerwatch import _guard
 from bearerwatch.context import current, onward, tells_everybody
-from bearerwatch.integrations.libraries._clients import news, tell
+from bearerwatch.integrations.libraries._clients import TELLING, news, tell
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
@@ -32,10 +33,13 @@ def install() -> None:
         self: Any, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any
     ) -> Any:
         if current.get() is not None:
-            host = None
-            if not tells_everybody():
-                host = self.host if url.startswith("/") else urlsplit(url).hostname  # else this is a proxy's pool
-            headers = _told(self.headers if headers is None else headers, host)
+            try:
+                host = None
+                if not tells_everybody():
+                    host = self.host if url.startswith("/") else urlsplit(url).hostname  # else this is a proxy's pool
+                headers = _told(self.headers if headers is None else headers, host)
+            except Exception as error:  # noqa: BLE001 - host boundary: no call fails because of us
+                _guard.swallowed(TELLING, error)
         return theirs(self, method, url, body, headers, *args, **more)
 
     HTTPConnectionPool.urlopen = urlopen  # type: ignore[method-assign]
