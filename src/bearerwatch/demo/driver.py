@@ -297,7 +297,7 @@ class Driver:
             "Still running, until Ctrl-C",
             [
                 (f"http://127.0.0.1:{api.port}", f"{api.title}: POST /login, GET /orders, … (see samples/README.md)")
-                for api in (stage.django, stage.flask, stage.fastapi)
+                for api in (stage.django, stage.flask, stage.fastapi, stage.gateway)
             ],
         )
         while True:
