@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import KeyRing, use
-from bearerwatch.verify.dpop import DpopProofs, Memory, Nonces, Proved, same_url
+from bearerwatch.verify.dpop import DpopProofs, Memory, Nonces, Proved, _key, same_url
 from bearerwatch.verify.verdict import Verdict
-from fakes import at_once, b64, leaked, opaque
+from fakes import at_once, b64, draw, leaked, opaque
 from issuers import issuer
 from proofs import Sender
 
@@ -129,6 +129,21 @@ def test_a_changed_proof_does_not_hold() -> None:
 def test_urls_are_compared_normalised(one: str, same: bool) -> None:
     assert same_url(one, URL) is same
     assert same_url(URL, one) is same
+
+
+def test_a_url_with_dots_in_its_path_is_none() -> None:
+    """Whoever reads it elsewhere may take it for another."""
+    for dotted in ("https://api.test/x/../orders", "https://api.test/./orders", "https://api.test/%2E%2E"):
+        assert not same_url(dotted, dotted)
+    assert same_url("https://api.test/..orders", "https://api.test/..orders")
+
+
+def test_a_key_is_not_larger_than_it_has_to_be() -> None:
+    """Its sender picks it, and the work is ours."""
+    for bits, taken in ((4096, True), (4352, False)):
+        modulus = (draw.getrandbits(bits) | 1 | 1 << bits - 1).to_bytes(bits // 8)
+        header = {"typ": "dpop+jwt", "jwk": {"kty": "RSA", "e": "AQAB", "n": b64(modulus)}}
+        assert (_key(header) is not None) is taken
 
 
 def test_an_empty_path_is_the_root() -> None:

@@ -16,7 +16,7 @@ from bearerwatch import _guard
 from bearerwatch.context import RequestContext, current
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import REASONS, Outcome
-from bearerwatch.fingerprint import fingerprint, ring
+from bearerwatch.fingerprint import KeyRing, fingerprint, ring, use
 from bearerwatch.verify.answers import ANYTHING, Need
 from bearerwatch.verify.dpop import DpopProofs, Nonces
 from bearerwatch.verify.guard import Admission, Asked, Guard
@@ -160,9 +160,23 @@ def test_revoked_tokens_are_told_by_any_of_their_fingerprints(admit: Admit) -> N
     assert admit(Guard(jwts(), revoked={fingerprint(issuer().token())}), bearer(token)).answer is None
 
 
-def test_revoked_under_the_key_before(admit: Admit) -> None:
-    from bearerwatch.fingerprint import KeyRing, use
+def test_a_list_that_knows_whole_tokens_is_asked_for_those(admit: Admit) -> None:
+    """As ``Revocations`` does, which knows when it is empty."""
 
+    class Empty:
+        def __contains__(self, _: object) -> bool:
+            raise AssertionError("asked by a fingerprint")
+
+        def holds(self, token: str) -> bool:
+            return token == revoked
+
+    revoked = issuer().token()
+    guard = Guard(jwts(), revoked=Empty())
+    assert told(admit(guard, bearer(revoked)))[:2] == ("revoked", "blacklisted")
+    assert admit(guard, bearer(issuer().token())).answer is None
+
+
+def test_revoked_under_the_key_before(admit: Admit) -> None:
     token, old, new = issuer().token(), b"the key before this one", b"the key that came after"
     revoked = {KeyRing([old]).token_id(token)}
     use(KeyRing([new, old]))
@@ -206,7 +220,14 @@ def test_what_a_verifier_raises_lets_nobody_in(admit: Admit, swallowing: None) -
             raise OSError("gone")
 
     for guard in (Guard(opaque=broken), Guard(jwts(), revoked=Broken())):
-        assert told(admit(guard, bearer(issuer().token()))) == ("error", "exception", 503, None)
+        context = RequestContext("0123456789")
+        reset = current.set(context)
+        try:
+            assert told(admit(guard, bearer(issuer().token()))) == ("error", "exception", 503, None)
+        finally:
+            current.reset(reset)
+        assert context.decision is not None  # a coroutine of the same request sees the same context
+        assert context.decision.outcome is Outcome.ERROR
     assert _guard.counts() == {"verifying a token": 2}
 
 

@@ -214,7 +214,7 @@ def _key(header: dict[str, object]) -> Key | None:
     typ, jwk = header.get("typ"), header.get("jwk")
     if not isinstance(typ, str) or typ.lower() != "dpop+jwt" or "crit" in header or not isinstance(jwk, dict):
         return None
-    if jwk.get("kty") == "oct" or len(str(jwk.get("n", ""))) > _MAX_MODULUS:
+    if len(str(jwk.get("n", ""))) > _MAX_MODULUS:
         return None
     try:
         return Key(jwk)
