@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import socketserver
+import ssl
 import threading
 from contextlib import suppress
 from typing import Any
@@ -38,16 +39,24 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 256
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self.tls = tls
         self.answer: Any = ACTIVE
         self.asked: list[Asked] = []
         self.sent = 0
         self.connections: list[socket.socket] = []
         self.port = self.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/introspect"
+        self.url = f"http{'' if tls is None else 's'}://127.0.0.1:{self.port}/introspect"
         self.stopping = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self.tls.wrap_socket(request, server_side=True) as wrapped:
+            super().finish_request(wrapped, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is what some tests are about."""

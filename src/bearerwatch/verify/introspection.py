@@ -63,7 +63,7 @@ class Introspection:
 
     Args:
         url: of its introspection endpoint: https, or http on loopback.
-        auth: how this service shows who it is; ``None`` where TLS does, by *context*.
+        auth: how this service shows who it is; ``None`` where TLS does, by *tls*.
         audience: what this service is called in ``aud``, one of several will do; ``None`` takes tokens for anybody.
         issuer: what ``iss`` has to be; ``None`` where the server does not say.
         leeway: seconds that a token is taken past its ``exp``, up to 300.
@@ -80,7 +80,7 @@ class Introspection:
         stale_for: seconds that a good token passes on, after *ttl* and never past its ``exp``, while the server cannot
             be asked. By default none: then its outcome is ``error``, to be answered with 503.
         max_length: characters of a token; no server is asked about a longer one.
-        context: for TLS: authorities of your own, or a client certificate.
+        tls: authorities of your own, or a client certificate.
         clock: Unix time in seconds.
         monotonic: seconds of a clock that only goes on.
 
@@ -111,12 +111,12 @@ class Introspection:
         pause: float = 5,
         stale_for: float = 0,
         max_length: int = _jws.MAX_LENGTH,
-        context: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         check_url(url, "url")
-        if auth is None and context is None:
+        if auth is None and tls is None:
             raise ConfigurationError(
                 "auth: a server answers those alone whom it knows (RFC 7662 §2.1): give one, or a client certificate"
             )
@@ -128,7 +128,7 @@ class Introspection:
             raise ConfigurationError(f"{wrong[0]}: give more than 0")
         self.issuer = issuer
         """The issuer whose tokens these are, if that was said."""
-        self._url, self._auth, self._context = url, auth, context
+        self._url, self._auth, self._tls = url, auth, tls
         self._where = urlsplit(url).netloc
         self._reader = AnswerReader(
             audience=audience,
@@ -183,7 +183,7 @@ class Introspection:
         loop = asyncio.get_running_loop()
         side = self._sides.get(loop)
         if side is None:
-            side = self._sides[loop] = _Side(AsyncWire(self._url, self._context))
+            side = self._sides[loop] = _Side(AsyncWire(self._url, self._tls))
         end = self._monotonic() + self._seconds
         while (flight := side.flights.get(known)) is not None:
             await asyncio.wait([flight], timeout=max(end - self._monotonic(), 0))
@@ -260,7 +260,7 @@ class Introspection:
         wire = self._wire
         if wire is None:
             with self._lock:
-                wire = self._wire = self._wire or Wire(self._url, self._context)
+                wire = self._wire = self._wire or Wire(self._url, self._tls)
         reading = _Reading(self._reader, self._max_bytes)
         told = False
         try:

@@ -31,6 +31,8 @@ _CONNECTIONS = 50
 _KEEPALIVE_SECONDS = 30.0
 _POOL_SHARE = 0.9
 """Of the time there is, how much may be waited for a connection: then it is not the server that is slow."""
+_CONNECT_SHARE = 0.45
+"""The same of connecting, and again of TLS: httpcore2 closes what it gives up itself, but not what is cancelled."""
 
 
 class NoAnswer(Exception):  # noqa: N818 - says what happened
@@ -104,8 +106,8 @@ class _Backend(httpcore2.SyncBackend):
 
 
 def _extensions(seconds: float) -> dict[str, Any]:
-    each = {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds * _POOL_SHARE}
-    return {"timeout": each}
+    connect, pool = seconds * _CONNECT_SHARE, seconds * _POOL_SHARE
+    return {"timeout": {"connect": connect, "read": seconds, "write": seconds, "pool": pool}}
 
 
 def _all_of(headers: Mapping[str, str]) -> _Headers:
@@ -123,16 +125,16 @@ class Wire:
 
     Args:
         url: where questions go.
-        context: for TLS; ``None`` for the usual authorities.
+        tls: ``None`` for the usual authorities.
     """
 
-    def __init__(self, url: str, context: ssl.SSLContext | None) -> None:
-        self._url, self._context = url, context
+    def __init__(self, url: str, tls: ssl.SSLContext | None) -> None:
+        self._url, self._tls = url, tls
         self._pool = self._made()
 
     def _made(self) -> httpcore2.ConnectionPool:
         return httpcore2.ConnectionPool(
-            ssl_context=self._context,
+            ssl_context=self._tls,
             max_connections=_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE_SECONDS,
             network_backend=_Backend(),
@@ -193,10 +195,10 @@ class Wire:
 class AsyncWire:
     """Connections of the coroutines of one event loop; see :class:`Wire`."""
 
-    def __init__(self, url: str, context: ssl.SSLContext | None) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None) -> None:
         self._url = url
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context, max_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS
+            ssl_context=tls, max_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS
         )
 
     async def ask(self, body: bytes, headers: Mapping[str, str], seconds: float, reader: Any) -> bytes:
