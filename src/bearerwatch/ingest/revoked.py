@@ -7,7 +7,7 @@ import time
 
 from bearerwatch.store import revocations
 from bearerwatch.store.state import State
-from bearerwatch.verify.revocations._entry import dump
+from bearerwatch.verify.revocations._entry import Revocation, dump
 
 __all__ = ["RevokedList"]
 
@@ -44,4 +44,9 @@ class RevokedList:
             version = revocations.version(conn)
             if known is not None and version == known[0]:
                 return known
-            return version, b"".join(dump(entry) + b"\n" for entry in revocations.load(conn))
+            return version, b"".join(dump(_bare(entry)) + b"\n" for entry in revocations.load(conn))
+
+
+def _bare(entry: Revocation) -> Revocation:
+    """What a service has to know: who revoked a token, and why, is not for each of them."""
+    return Revocation(token_id=entry.token_id, at=entry.at, until=entry.until)
