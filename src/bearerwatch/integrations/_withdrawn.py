@@ -74,7 +74,7 @@ class Withdrawn:
 
     async def later(self, exchange: Exchange | None) -> bool:
         """As calling it, for coroutines: a process's first list is waited for in a thread."""
-        if not self._revocations.ready and exchange is not None and exchange.presented:
+        if not self._revocations.ready and exchange is not None and (exchange.presented or exchange.holds):
             await asyncio.to_thread(self._revocations.start)
         return self(exchange)
 

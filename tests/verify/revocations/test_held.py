@@ -92,7 +92,9 @@ def test_nothing_is_done_before_it_is_asked_and_then_one_thread(told: Told, revo
     assert (told.opened, len(threads())) == (1, 1)
 
 
-def test_a_slow_source_holds_the_first_lookup_up_for_so_long_alone(told: Told) -> None:
+def test_a_slow_source_holds_the_first_lookup_up_for_so_long_alone(
+    told: Told, capfd: pytest.CaptureFixture[str]
+) -> None:
     token_id = fingerprint(fakes.opaque())
     gate = threading.Event()
     told.before = lambda: gate.wait(5)
@@ -101,6 +103,7 @@ def test_a_slow_source_holds_the_first_lookup_up_for_so_long_alone(told: Told) -
     began = time.monotonic()
     assert token_id not in revocations
     assert time.monotonic() - began < 1
+    assert "has not answered within 0.05 s" in capfd.readouterr().err
     gate.set()
     eventually(lambda: token_id in revocations)
     revocations.close()

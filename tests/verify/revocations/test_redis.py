@@ -96,6 +96,21 @@ def test_poison_is_passed_over(redis_url: str, valkey: ValkeyServer, held: Revoc
     assert one.token_id in held
 
 
+def test_a_list_that_is_far_too_large_is_not_fetched(
+    redis_url: str, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "_MAX_BYTES", 1_000_000)
+    open_ledger(redis_url).add([entry()])
+    source = open_source(redis_url)
+    with valkey.client() as client:
+        client.hset(KEY, "a", "x" * 2_000_000)
+    with pytest.raises(SourceLost, match="MB"):
+        source.poll()
+    with valkey.client() as client:
+        client.hdel(KEY, "a")
+    assert source.poll() is not None
+
+
 @pytest.mark.usefixtures("_often")
 def test_an_emptied_server_is_a_lost_list(redis_url: str, valkey: ValkeyServer, held: Revocations) -> None:
     one, two = entry(), entry()

@@ -172,7 +172,8 @@ class Revocations:
                 self._run = _Run(self, self._open)
                 self._run.start()
             run = self._run
-        run.first.wait(self._first_seconds)
+        if not run.first.wait(self._first_seconds) and not self._ready:
+            self.missed(f"it has not answered within {self._first_seconds:g} s (uWSGI needs enable-threads)")
         self._ready = True
 
     def close(self) -> None:
@@ -266,7 +267,7 @@ class _Run(threading.Thread):
         if revocations is None:
             return False
         # only of ours the text is known to hold no credential
-        why = str(error) if isinstance(error, SourceLost) else f"{type(error).__name__}; see that it is what it says"
+        why = str(error) if isinstance(error, SourceLost) else f"{type(error).__name__}: see what its URL names"
         revocations.missed(why)
         return True
 

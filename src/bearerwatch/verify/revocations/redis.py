@@ -25,6 +25,7 @@ _EVERY = 0.5
 _SECONDS = 2.0
 _TRIES = 50
 _PAGE = 1000
+_MAX_BYTES = 512 << 20
 
 
 def open_source(url: str) -> Redis:
@@ -84,6 +85,12 @@ class Redis:
             version = self._client.get(_VERSION)
             if version == self._seen and version is not None:
                 return None
+            too_large = self._size() > _MAX_BYTES
+        except Exception as error:  # noqa: BLE001 - redis-py lets through what sockets, TLS and parsers raise
+            raise SourceLost(_words(error)) from None
+        if too_large:
+            raise SourceLost(f"the list has more than {_MAX_BYTES >> 20} MB: see what is in {_KEY}, and who wrote it")
+        try:
             # read first, then the list: should it change meanwhile, the next look finds another version
             entries, refused = collect((value for _, value in self._scan()), time.time())
         except Exception as error:  # noqa: BLE001 - redis-py lets through what sockets, TLS and parsers raise
@@ -146,6 +153,15 @@ class Redis:
     def _scan(self) -> Iterator[tuple[bytes, bytes]]:
         # page by page: a hundred thousand at once would keep the server from everybody else
         return iter(self._client.hscan_iter(_KEY, count=_PAGE))
+
+    def _size(self) -> int:
+        """Bytes of the list, every entry counted; 0 where the server does not say, or this user may not ask."""
+        from redis.exceptions import ResponseError  # noqa: PLC0415 - an extra
+
+        try:
+            return int(self._client.memory_usage(_KEY, samples=0) or 0)
+        except ResponseError:
+            return 0
 
     def _past(self) -> set[str]:
         """Ids of entries that may be forgotten."""
