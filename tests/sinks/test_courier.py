@@ -122,6 +122,19 @@ def test_the_end_is_not_waited_for_for_ever(courier: Courier, receiver: Receiver
     assert courier.dropped == 1
 
 
+def test_where_no_thread_is_to_be_had_any_more_the_end_delivers(
+    courier: Courier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    courier.send(EVENTS[0])
+    courier.send(EVENTS[1])
+    courier.close()
+    assert receiver.taken == EVENTS[:2]
+
+
 def test_sending_after_the_end_begins_anew(courier: Courier, receiver: Receiver) -> None:
     courier.send(EVENTS[0])
     courier.close()

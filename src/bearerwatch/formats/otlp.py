@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import msgspec
 
 from bearerwatch._version import __version__
 from bearerwatch.event import FAILURES, Kind, Outcome
-from bearerwatch.formats import _json
+from bearerwatch.formats._json import without_surrogates
 from bearerwatch.formats._told import summary
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ __all__ = [
     "nanoseconds",
     "request",
     "severity",
-    "to_otlp",
 ]
 
 EVENT_NAME = "bearerwatch.auth.decision"
@@ -89,16 +89,25 @@ MAPPING: Mapping[str, str] = {
 }
 """Where each field of an event stands: an attribute unless it is said."""
 
+_NUMBERS = ("status", "duration_us", "expires_at", "lat", "lon", "asn")
 _ELSEWHERE = frozenset({"kind", "ts", "verified", "count", "service", "instance", "method", "trace_id", "span_id"})
-_NAMES = tuple(name for name in MAPPING if name not in _ELSEWHERE)
-_PLACES = tuple(MAPPING[name] for name in _NAMES)
-_values = attrgetter(*_NAMES)
+_TEXTS = tuple(name for name in MAPPING if name not in _ELSEWHERE and name not in _NUMBERS)
+_TEXT_KEYS = tuple(MAPPING[name] for name in _TEXTS)
+_texts = attrgetter(*_TEXTS)
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII).fullmatch
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}", re.ASCII).fullmatch
 _LONG = 1 << 63
+_NO_NUMBERS = {math.inf: b'"Infinity"', -math.inf: b'"-Infinity"'}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.json.Encoder()
+_BEGINNINGS = tuple(b'{"key":"%b","value":{"stringValue":' % key.encode() for key in _TEXT_KEYS)
+_RECORD = (
+    b'{"timeUnixNano":"%d","observedTimeUnixNano":"%d","severityNumber":%d,"severityText":"%b","eventName":%b,'
+    b'"body":{"stringValue":%b},"attributes":[%b}}]%b}'
+)
+_RESOURCE = b'{"resource":{"attributes":%b},"scopeLogs":[{"scope":%b,"logRecords":[%b]}]}'
+_SCOPE = _encoder.encode({"name": SCOPE, "version": __version__})
 
 
 def event_name(event: AuthEvent) -> str:
@@ -129,14 +138,40 @@ def ids(event: AuthEvent) -> tuple[str | None, str | None]:
 def attributes(event: AuthEvent) -> dict[str, str | int | float | bool]:
     """The record's attributes, each of its own type."""
     found: dict[str, Any] = {
-        place: value for place, value in zip(_PLACES, _values(event), strict=True) if value is not None
+        key: value for key, value in zip(_TEXT_KEYS, _texts(event), strict=True) if value is not None
     }
+    if event.outcome is not None:
+        found["bearerwatch.auth.outcome"] = str(event.outcome)
+    return found | _others(event)
+
+
+def request(events: Iterable[AuthEvent]) -> bytes:
+    """``ExportLogsServiceRequest`` of *events* in JSON: what is posted to ``/v1/logs``.
+
+    A process is a resource; times and ids are as OTLP wants them.
+    """
+    grouped: dict[tuple[str | None, str | None], list[bytes]] = {}
+    for event in events:
+        grouped.setdefault((event.service, event.instance), []).append(_record(event))
+    found = (
+        _RESOURCE % (_resource(service, instance), _SCOPE, b",".join(records))
+        for (service, instance), records in grouped.items()
+    )
+    return b'{"resourceLogs":[%b]}' % b",".join(found)
+
+
+def encode(event: AuthEvent) -> bytes:
+    """*event* as a request of its own: one line of what OpenTelemetry's file exporter writes and its receiver reads."""
+    return request((event,))
+
+
+def _others(event: AuthEvent) -> dict[str, Any]:
+    """Attributes that are no text, and those that depend on what their value is."""
+    found: dict[str, Any] = {MAPPING[name]: value for name in _NUMBERS if (value := getattr(event, name)) is not None}
     if event.kind == Kind.AUTH:
         found["bearerwatch.auth.verified"] = event.verified
     if event.count != 1:
         found["bearerwatch.auth.count"] = event.count
-    if event.outcome is not None:
-        found["bearerwatch.auth.outcome"] = str(event.outcome)
     method = event.method
     if method is not None:
         known = method in _METHODS
@@ -152,61 +187,42 @@ def attributes(event: AuthEvent) -> dict[str, str | int | float | bool]:
     return found
 
 
-def to_otlp(event: AuthEvent) -> dict[str, Any]:
-    """*event* as a ``LogRecord`` in OTLP's JSON; service and instance are the resource's, see :func:`request`."""
-    number, text = severity(event)
-    time = str(nanoseconds(event))
-    record: dict[str, Any] = {
-        "timeUnixNano": time,
-        "observedTimeUnixNano": time,
-        "severityNumber": number,
-        "severityText": text,
-        "eventName": event_name(event),
-        "body": {"stringValue": summary(event)},
-        "attributes": [
-            {"key": key, "value": {"stringValue": value} if type(value) is str else _value(value)}
-            for key, value in attributes(event).items()
-        ],
-    }
-    if event.trace_id is not None:
-        trace, span = ids(event)
-        if trace is not None:
-            record["traceId"] = trace
-        if span is not None:
-            record["spanId"] = span
-    return record
+def _record(event: AuthEvent) -> bytes:
+    """A ``LogRecord`` in JSON."""
+    try:
+        # A line a value, all at once: three times as quick as to make dicts of them. An event id is always there.
+        body, *texts = _encoder.encode_lines((summary(event), *_texts(event))).splitlines()
+        pairs = [begin + text for begin, text in zip(_BEGINNINGS, texts, strict=True) if text != b"null"]
+        pairs += [_pair(key, value) for key, value in _others(event).items()]
+    except UnicodeEncodeError:
+        return _record(without_surrogates(event))
+    number, name = severity(event)
+    trace, span = ids(event)
+    chain = b"" if trace is None else b',"traceId":"%b"' % trace.encode()
+    if span is not None:
+        chain += b',"spanId":"%b"' % span.encode()
+    time = nanoseconds(event)
+    known_as = _encoder.encode(event_name(event))
+    return _RECORD % (time, time, number, name.encode(), known_as, body, b"}},".join(pairs), chain)
 
 
-def request(events: Iterable[AuthEvent]) -> bytes:
-    """``ExportLogsServiceRequest`` of *events* in JSON: what is posted to ``/v1/logs``."""
-    grouped: dict[tuple[str | None, str | None], list[Any]] = {}
-    for event in events:
-        grouped.setdefault((event.service, event.instance), []).append(to_otlp(event))
-    found = [_resource(service, instance, records) for (service, instance), records in grouped.items()]
-    return _encoder.encode({"resourceLogs": found})
-
-
-def encode(event: AuthEvent) -> bytes:
-    """*event* as a request of its own: one line of what OpenTelemetry's file exporter writes and its receiver reads."""
-    return _json.encode(_alone, event)
-
-
-def _alone(event: AuthEvent) -> dict[str, Any]:
-    return {"resourceLogs": [_resource(event.service, event.instance, [to_otlp(event)])]}
-
-
-def _resource(service: str | None, instance: str | None, records: list[Any]) -> dict[str, Any]:
+@lru_cache(maxsize=1024)
+def _resource(service: str | None, instance: str | None) -> bytes:
     named = {"service.name": service or "unknown_service", "service.instance.id": instance}
-    told = [{"key": key, "value": {"stringValue": value}} for key, value in named.items() if value is not None]
-    scope = {"name": SCOPE, "version": __version__}
-    return {"resource": {"attributes": told}, "scopeLogs": [{"scope": scope, "logRecords": records}]}
+    told = {key: value.encode("utf-8", "replace").decode() for key, value in named.items() if value is not None}
+    return b"[%b}}]" % b"}},".join(_pair(key, value) for key, value in told.items())
 
 
-def _value(value: Any) -> dict[str, Any]:
+def _pair(key: str, value: Any) -> bytes:
+    """A ``KeyValue`` in JSON, but for the two braces it ends with."""
     if type(value) is bool:
-        return {"boolValue": value}
-    if type(value) is int:
-        return {"intValue": str(value)} if -_LONG <= value < _LONG else {"stringValue": str(value)}
-    if math.isfinite(value):
-        return {"doubleValue": value}
-    return {"doubleValue": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
+        told = b'"boolValue":true' if value else b'"boolValue":false'
+    elif type(value) is int and -_LONG <= value < _LONG:
+        told = b'"intValue":"%d"' % value
+    elif type(value) is float:
+        told = b'"doubleValue":' + (
+            _encoder.encode(value) if math.isfinite(value) else _NO_NUMBERS.get(value, b'"NaN"')
+        )
+    else:
+        told = b'"stringValue":' + _encoder.encode(str(value))
+    return b'{"key":"%b","value":{%b' % (key.encode(), told)

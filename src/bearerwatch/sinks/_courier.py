@@ -79,13 +79,14 @@ class Courier:
     def close(self, seconds: float = _FAREWELL) -> None:
         """Deliver what is left, for so many seconds at most. Sending again begins anew."""
         thread, queue = self._thread, self._queue
-        if thread is None:
-            return
         self._stop.set()
         self._wake.set()
-        thread.join(seconds)
-        if thread.is_alive():
-            self._lost(len(queue), "its receiver did not take the last ones in time")
+        if thread is None:
+            self._work(queue, self._wake, self._stop)
+        else:
+            thread.join(seconds)
+            if thread.is_alive():
+                self._lost(len(queue), "its receiver did not take the last ones in time")
         self._begin()
 
     def _start(self) -> None:
@@ -94,8 +95,11 @@ class Courier:
                 return
             arguments = (self._queue, self._wake, self._stop)
             thread = threading.Thread(target=self._work, args=arguments, name=f"bearerwatch-{self._name}", daemon=True)
-            # What is delivered later has nothing to do with the request at hand.
-            contextvars.Context().run(thread.start)
+            try:
+                # What is delivered later has nothing to do with the request at hand.
+                contextvars.Context().run(thread.start)
+            except RuntimeError:
+                return  # none is to be had any more while a process ends: then :meth:`close` delivers
             self._thread = thread
 
     def _work(self, queue: deque[AuthEvent], wake: threading.Event, stop: threading.Event) -> None:
