@@ -243,6 +243,23 @@ def test_a_thousand_requests_of_one_token_are_one_question(server: Server, ask: 
     assert (len(server.asked), introspection.asked) == (1, 1)
 
 
+def test_who_comes_when_the_answer_has_just_been_there_does_not_ask_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    introspection = make(server)
+    token, first = fakes.opaque(), introspection._first
+
+    def late(*passed: Any) -> Any:
+        monkeypatch.setattr(introspection, "_first", first)
+        assert introspection(token).accepted  # by another thread, between our two looks
+        return first(*passed)
+
+    monkeypatch.setattr(introspection, "_first", late)
+    assert introspection(token).accepted
+    assert introspection.asked == 1
+    introspection.close()
+
+
 def test_who_waits_asks_anew_when_the_one_who_asked_has_left(server: Server) -> None:
     async def both() -> Verdict:
         introspection = make(server)

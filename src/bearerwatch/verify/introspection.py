@@ -168,7 +168,8 @@ class Introspection:
             if self._monotonic() >= end:
                 return self._without_answer(known, _RETRY)
         try:
-            mine.verdict = self._question(known, token)
+            again = self._known(token)  # somebody may have had the answer since
+            mine.verdict = again if isinstance(again, Verdict) else self._question(known, token)
             return mine.verdict
         finally:
             with self._lock:
@@ -183,7 +184,8 @@ class Introspection:
         loop = asyncio.get_running_loop()
         side = self._sides.get(loop)
         if side is None:
-            side = self._sides[loop] = _Side(AsyncWire(self._url, self._tls))
+            with self._lock:  # each loop is in a thread of its own
+                side = self._sides[loop] = _Side(AsyncWire(self._url, self._tls))
         end = self._monotonic() + self._seconds
         while (flight := side.flights.get(known)) is not None:
             await asyncio.wait([flight], timeout=max(end - self._monotonic(), 0))
