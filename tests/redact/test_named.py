@@ -6,7 +6,7 @@ import pytest
 
 from bearerwatch.redact import redact_text
 from bearerwatch.redact.named import BETWEEN
-from fakes import leaked, opaque
+from fakes import jwt, leaked, opaque
 
 EXAMPLES = [one.strip() for _, examples in BETWEEN for one in examples.split(", ") if "…" in one]
 
@@ -185,3 +185,10 @@ def test_what_stands_behind_a_private_key_stays() -> None:
     clean = redact_text(f"{key}\n{line}\n{line}\n")
     assert clean.endswith(f"-----END RSA PRIVATE KEY-----\n{line}\n{line}\n")
     assert clean.startswith("-----BEGIN RSA PRIVATE KEY-----[token ")
+
+
+@pytest.mark.parametrize("sign", [".", "/", "~", "+"])
+def test_what_is_left_of_a_value_that_had_a_token_in_it_is_looked_at_again(sign):
+    text = f"secret: CmvmdgtuPNU_AUTHORIZATION.K8S.IO{sign}{jwt()} x"
+    clean = redact_text(text)
+    assert redact_text(clean) == clean

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bearerwatch import _jws
 from bearerwatch.redact.madeup import compact, made_up, parameter
 from bearerwatch.redact.named import USUAL
+from bearerwatch.redact.names import PASSWORD_LIKE, secret_name
 
 __all__ = ["CHECKS", "before", "telling"]
 
@@ -23,13 +24,15 @@ _GLUED = re.compile(r"[a-z][0-9]+[a-z]+[0-9]")
 _BREAKS = re.compile(r"[_./-]")
 _WORDS = re.compile(r"[a-z]{3,}(?:-[a-z]{3,}){3,7}\Z")
 _PHRASE = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+\Z")
+_LONG_PHRASE = re.compile(r"(?:[a-z]{4,12}-){3,7}[a-z]{4,12}[0-9]{1,4}[!?.]?\Z")
+"""Words and a number, as generators of passphrases put them together."""
 _TWO_WORDS = 10
 _FEWEST = 4
 _LABEL = 80
 """Characters in which the label of a PEM block stands with its dashes (RFC 7468 §2)."""
 _EXAMPLES = frozenset({"pass", "passwd", "password", "pwd", "secret", "token"})
 _STATES = re.compile(
-    "allow|auth|blank|cannot|change|check|confirm|correct(?:ly|$)|creat|default|delet|denied|disabl|empty|enabl|encrypt|"
+    "allow|auth|blank|cannot|change|check|confirm|correctly|(?:^|[^a-z]|are|be|in|is|look|looks|not|seem|seems|was)correct$|creat|default|delet|denied|disabl|empty|enabl|encrypt|"
     "error|expir|fail|field|forgot|forbid|form|generat|hash|hidden|hint|ignor|incorrect|input|invalid|length|limit|"
     "lock|login|manag|mask|match|mismatch|miss|must|need|null|option|param|password|placeholder|polic|prompt|protect|"
     "provid|reader|recover|redact|regist|remov|requir|reset|rotat|secret|session|server|setting|should|string|submit|"
@@ -43,6 +46,8 @@ _TEMPLATE = re.compile(
     r"<.*>?\Z|\{.*\}\Z|\[.*\]\Z|\(.*\)\Z|%.*%\Z|.*(?:\$\{|\{\{|#\{|%\(|%[sdrv]\Z)|[A-Za-z_][\w.]*[(\[{].*[)\]}]\Z|[A-Za-z]:[\\/]"
 )
 """What a program or somebody else is to put a value in place of; and the call of a function."""
+_CLOSING = re.compile(r"</(?:[A-Za-z0-9_.-]{1,40}:)?(?P<n>[A-Za-z0-9_.-]{1,64})\s?>")
+_BRACKET = re.compile(r"[(\[{]")
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
 _ODD = re.compile(rf"(?!(?<=[0-9])\|)[^{USUAL}]")
 """What few secrets have in them; rows' numbers do end in ``|``."""
@@ -84,7 +89,7 @@ def _keyed(text: str, start: int, end: int) -> bool:
     value = text[start:end]
     if _ODD.search(value):
         return text[start - 1 : start] in ("'", '"', "`") and _odd_token(value)
-    if not telling(value) or text.startswith("(", end) or (value.startswith("%") and len(value) < _LONG):
+    if not telling(value) or _called(text, end, value) or (value.startswith("%") and len(value) < _LONG):
         return False
     if "://" in value:
         return False  # a reference; what is secret in a URL has forms of its own
@@ -119,14 +124,21 @@ def _password(text: str, start: int, end: int) -> bool:
     if _ODD_WORD.search(value) is not None or not (value.isidentifier() or value.isalpha() or _PLAIN.match(value)):
         return True
     # Words alone: where nobody would write prose.
+    before = text[start - 1 : start]
     return (
         len(value) >= _TWO_WORDS
         and value.isascii()
         and value.isalpha()
         and value.islower()
-        and text[start - 1 : start] in ("=", '"', "'")
+        and (before in ("=", '"', "'") or (before == ">" and _element(text, end)))
         and not _STATES.search(value)
     )
+
+
+def _element(text: str, end: int) -> bool:
+    """Whether at *end* an element of XML ends that is named as passwords are."""
+    closing = _CLOSING.match(text, end)
+    return closing is not None and secret_name(closing["n"]) == PASSWORD_LIKE
 
 
 def _chosen(text: str, start: int, end: int) -> bool:
@@ -135,6 +147,8 @@ def _chosen(text: str, start: int, end: int) -> bool:
     if value.startswith(("$", "{", "[", "(", "%", "-", "*")) or _TEMPLATE.match(value) or "***" in value:
         return False
     usual = _ODD.sub("", value)
+    if _LONG_PHRASE.match(value) is not None:
+        return not _STATES.search(value)
     return _MIXED.match(usual) is not None and (made_up(usual) or _NUMBERED.match(value) is not None)
 
 
@@ -148,15 +162,21 @@ def _odd(value: str) -> bool:
     return made_up(usual) or (any(map(str.isdigit, usual)) and any(map(str.isalpha, usual)))
 
 
+def _called(text: str, end: int, value: str) -> bool:
+    """Whether *value*, which ends at *end*, is the name of a function that is called."""
+    return text.startswith("(", end) and not compact(value)
+
+
 def _odd_token(value: str) -> bool:
     """Within quotes: a token with characters that others do not have."""
-    return not _TEMPLATE.match(value) and any(len(part) >= _LONG // 2 and made_up(part) for part in _ODD.split(value))
+    template = _TEMPLATE.match(value) and not compact(_BRACKET.split(value, maxsplit=1)[0])
+    return not template and any(len(part) >= _LONG // 2 and made_up(part) for part in _ODD.split(value))
 
 
 def _credential(text: str, start: int, end: int) -> bool:
     """After ``Authorization:`` everything that is not plain prose, nor the next name of a list."""
     value = text[start:end]
-    return end - start >= 4 and made_up(value) and not text.startswith("(", end) and not _HEADER.match(value)
+    return end - start >= 4 and made_up(value) and not _called(text, end, value) and not _HEADER.match(value)
 
 
 def _secret(text: str, start: int, end: int) -> bool:

@@ -215,6 +215,15 @@ _DOCUMENTS: tuple[Place, ...] = (
         "mnemonic",
     ),
     Place(
+        "masked-then-shown",
+        ("*** (", "redacted] (", "masked] (", "filtered] (", "hidden] ("),
+        r"(?:\*{3}|\[(?i:redacted|masked|filtered|hidden)\])\s\((?i:was|is|now|formerly|from|raw|full|real|actually)"
+        r"(?:\s|[:=]\s?)[\"'`]?(?P<t>[^\s()\"'`]{12,4096})[\"'`]?\)",
+        "as people write it who mask a value, and show it behind the mask",
+        made,
+        "named",
+    ),
+    Place(
         "value-first",
         ('"value', "'value"),
         r"[\"']value[\"']\s?:\s?[\"'](?P<t>[^\"'\r\n]{8,4096})[\"']\s?,\s{0,12}[\"'](?:name|key)[\"']\s?:\s?[\"']"

@@ -25,6 +25,8 @@ PLACEHOLDER = "[redaction-error]"
 _MOST_ROUNDS = 8
 _APART = frozenset(" \t\r\n\"'`,;)]}&<\\|") | {""}
 """What stands behind a secret that ends where it should."""
+_JOINS = frozenset("-_./+~")
+"""What stands before one that begins amid something else: signs of tokens that no name or scheme ends with."""
 
 _found: Callable[[str], list[Span]] | None = None
 
@@ -65,7 +67,7 @@ def _glued(text: str, span: Span) -> bool:
     if span.token is not None and "\n" in text:  # a line of what was encoded over several
         return True
     before = text[span.start - 1 : span.start]
-    return text[span.end : span.end + 1] not in _APART or before.isalnum() or before in ("-", "_")
+    return text[span.end : span.end + 1] not in _APART or before.isalnum() or before in _JOINS
 
 
 def replaced(text: str, spans: list[Span]) -> str:
