@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bearerwatch.context import current, live, valid_request_id
+from bearerwatch.context import current, live, onward, valid_request_id
 from bearerwatch.fingerprint import fingerprint
 from bearerwatch.integrations.libraries import _jobs
 from bearerwatch.redact import redact_text
@@ -20,7 +20,7 @@ junk = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-names = st.sampled_from(["request_id", "traceparent", "token_id", "subject", "credential", "tickets"])
+names = st.sampled_from(["request_id", "traceparent", "tracestate", "token_id", "subject", "credential", "tickets"])
 
 
 def begun(what: object, task_id: object = "a-task") -> Any:
@@ -70,6 +70,26 @@ def test_what_a_job_is_told_is_what_its_worker_makes_of_it() -> None:
     )  # fmt: skip
     assert (context.token_id, context.task_id) == (event.token_id, "a-task")
     assert context.span_id is None  # the job's own, once it asks somebody for something
+
+
+def test_the_flags_of_a_trace_and_what_others_want_to_know_of_it_go_on() -> None:
+    desk = Desk(trusted_proxies="192.0.2.0/24")
+    given = {"traceparent": f"00-{'4b' * 16}-{'0a' * 8}-00", "tracestate": "of=another,tracer=1"}
+    exchange = desk.watch.open(facts(**given))
+    told = _jobs.told()
+    exchange.end()
+    _jobs.begin(told, "a-task")
+    heard = onward()
+    _jobs.end()
+    assert heard["traceparent"].split("-")[1::2] == ["4b" * 16, "00"]
+    assert heard["tracestate"] == given["tracestate"]
+
+
+@pytest.mark.parametrize("state", ["", "no member", "k=v,k=w", "x" * 600, 7, None])
+def test_a_tracestate_of_another_form_goes_nowhere(state: object) -> None:
+    parent = f"00-{'4b' * 16}-{'0a' * 8}-01"
+    assert begun({"request_id": "of-a-form", "traceparent": parent, "tracestate": state}).tracestate is None
+    assert begun({"request_id": "of-a-form", "tracestate": "k=v"}).tracestate is None  # without a trace it is of none
 
 
 def test_outside_of_a_request_nothing_is_told() -> None:
@@ -137,3 +157,14 @@ def test_looking_is_bounded() -> None:
     _jobs.end()
     while isinstance(deep, list):  # what is so deep cannot be forgotten all at once
         deep = deep.pop()
+
+
+def test_what_cannot_be_read_leaves_nothing_of_the_job_before() -> None:
+    class Hostile(dict[str, str]):
+        def get(self, *_: object) -> Any:
+            raise ZeroDivisionError
+
+    _jobs.begin({"request_id": "of-a-form"}, "a-task")
+    with pytest.raises(ZeroDivisionError):
+        _jobs.begin(Hostile(), "another")
+    assert current.get() is None

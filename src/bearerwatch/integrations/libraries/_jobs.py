@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bearerwatch import _trace
 from bearerwatch.context import RequestContext, current, live, onward, parse_traceparent, valid_request_id
 from bearerwatch.fingerprint import ring
 from bearerwatch.redact.engine import MIN_LIVE, redact_text
@@ -36,7 +37,10 @@ def told() -> dict[str, str] | None:
     context = current.get()
     if context is None:
         return None
-    found = {"request_id": context.request_id, "traceparent": onward()["traceparent"]}
+    headers = onward()
+    found = {"request_id": context.request_id, "traceparent": headers["traceparent"]}
+    if "tracestate" in headers:
+        found["tracestate"] = headers["tracestate"]
     if context.token_id is not None:
         found["token_id"] = context.token_id
     return found
@@ -91,14 +95,19 @@ def _request(what: object, task_id: object) -> _Job | None:
     request_id = valid_request_id(_text(what.get("request_id")))
     if request_id is None or redact_text(request_id) != request_id:
         return None
-    trace_id, parent = parse_traceparent(_text(what.get("traceparent")))
+    traceparent = _text(what.get("traceparent"))
+    trace_id, parent = parse_traceparent(traceparent)
     token_id = _text(what.get("token_id"))
     if token_id is not None and _TOKEN_ID.match(token_id) is None:
         token_id = None
     task = _text(task_id)
     if task is not None and (_TASK_ID.match(task) is None or redact_text(task) != task):
         task = None
-    return _Job(request_id, trace_id, parent, token_id, task_id=task)
+    job = _Job(request_id, trace_id, parent, token_id, task_id=task)
+    if traceparent is not None and trace_id is not None:
+        job.trace_flags = _trace.passed_flags(traceparent)
+        job.tracestate = _trace.parse_tracestate(_text(what.get("tracestate")))
+    return job
 
 
 def _text(value: object) -> str | None:

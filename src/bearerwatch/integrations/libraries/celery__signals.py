@@ -64,10 +64,7 @@ def _begun(task: Any = None, task_id: Any = None, args: Any = None, kwargs: Any 
         request = task.request
         if request.is_eager:
             return
-        what = request.get(_jobs.KEY)
-        if what is None and isinstance(request.headers, dict):  # message protocol 1
-            what = request.headers.get(_jobs.KEY)
-        _jobs.begin(what, task_id)
+        _jobs.begin(request.get(_jobs.KEY), task_id)  # a header of the message, by either protocol
         _jobs.hold(args, kwargs)
     except Exception as error:  # noqa: BLE001 - host boundary: no task fails because of us
         _guard.swallowed("reading of a task's request", error)
