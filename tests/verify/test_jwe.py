@@ -8,6 +8,8 @@ import zlib
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import JWKRegistry
 
@@ -15,7 +17,7 @@ from bearerwatch.errors import ConfigurationError
 from bearerwatch.verify.jwe import Decryption
 from bearerwatch.verify.jwt import JwtVerifier
 from bearerwatch.verify.keys import Keys
-from fakes import leaked
+from fakes import b64, leaked
 from issuers import AUDIENCE, ISSUER, issuer
 
 KEY = JWKRegistry.generate_key("EC", "P-256", {"kid": "ours"})
@@ -72,15 +74,19 @@ def test_what_is_encrypted_twice_is_not_opened_twice() -> None:
     assert opening()(sealed(sealed(issuer().token().encode()).encode())).reason == "not_jwt"
 
 
-def test_a_compressed_bomb_takes_no_memory() -> None:
-    packed = zlib.compressobj(9, wbits=-15)
-    bomb = packed.compress(bytes(8_000_000)) + packed.flush()
+def _packed(raw: bytes) -> str:
+    """A token whose content says to be compressed, and is *raw*: whoever has our public key can make one."""
     model = jwe.JWERegistry.algorithms["zip"]["DEF"]
-    theirs, model.compress = model.compress, lambda _: bomb  # type: ignore[method-assign]
+    theirs, model.compress = model.compress, lambda _: raw  # type: ignore[method-assign]
     try:
-        token = sealed(b"x", zip="DEF")
+        return sealed(b"x", zip="DEF")
     finally:
         model.compress = theirs  # type: ignore[method-assign]
+
+
+def test_a_compressed_bomb_takes_no_memory() -> None:
+    packed = zlib.compressobj(9, wbits=-15)
+    token = _packed(packed.compress(bytes(8_000_000)) + packed.flush())
     assert len(token) < 16_384
     one = opening()
     one(sealed(b"x"))
@@ -92,6 +98,20 @@ def test_a_compressed_bomb_takes_no_memory() -> None:
         tracemalloc.stop()
     assert not verdict.accepted
     assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"\x00", b"\x78\x9c\xff", b""])
+def test_what_only_says_to_be_compressed_is_refused(raw: bytes) -> None:
+    assert not opening()(_packed(raw)).accepted
+
+
+def test_of_several_keys_the_one_that_is_named_is_used_or_each_is_tried() -> None:
+    other = JWKRegistry.generate_key("EC", "P-256", {"kid": "another"}).as_dict(private=True)
+    one = verifier(decryption=Decryption([other, KEY.as_dict(private=True)], algorithms=(ALG,)))
+    token = issuer().token().encode()
+    assert one(sealed(token)).accepted
+    assert one(sealed(token, kid="ours")).accepted
+    assert one(sealed(token, kid="another")).reason == "bad_signature"
 
 
 @pytest.mark.parametrize("change", ["alg", "enc", "key", "tag"])
@@ -121,3 +141,17 @@ def test_a_key_that_cannot_be_read_is_not_shown() -> None:
     with pytest.raises(ConfigurationError) as refused:
         Decryption([key], algorithms=(ALG,))
     assert leaked(str(key["d"]), str(refused.value), repr(opening())) == []
+
+
+_JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.lists(st.text(max_size=3), max_size=2)
+_HEADER = ["epk", "apu", "apv", "zip", "kid", "iv", "tag", "crit", "p2c", "cty"]
+
+
+@settings(max_examples=150)
+@given(
+    st.dictionaries(st.sampled_from(_HEADER), _JSON | st.just(KEY.as_dict(private=False)), max_size=4),
+    st.lists(st.binary(max_size=64), min_size=4, max_size=4),
+)
+def test_whatever_is_in_an_envelope_there_is_a_verdict(header: dict[str, Any], parts: list[bytes]) -> None:
+    head = json.dumps({"alg": ALG, "enc": ENC, **header}).encode()
+    assert not opening()(".".join(b64(part) for part in (head, *parts))).accepted

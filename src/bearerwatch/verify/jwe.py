@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, KeySet
+from joserfc.jwk import JWKRegistry
 
 from bearerwatch import _jws
 from bearerwatch.errors import ConfigurationError
@@ -25,6 +26,7 @@ _ALLOWED = frozenset(
 _ENCODINGS = frozenset({"A128GCM", "A192GCM", "A256GCM", "A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512"})
 _ALG = Verdict(outcome=Outcome.INVALID, reason="alg_not_allowed")
 _BROKEN = Verdict(outcome=Outcome.MALFORMED, reason="not_jwt")
+_TOO_LONG = Verdict(outcome=Outcome.MALFORMED, reason="too_long")
 _UNREADABLE = Verdict(outcome=Outcome.INVALID, reason="bad_signature")
 
 
@@ -32,7 +34,8 @@ class Decryption:
     """Takes a signed token out of an encrypted one.
 
     Args:
-        keys: this service's private keys, or secrets, as RFC 7517 has them.
+        keys: this service's private keys, or secrets, as RFC 7517 has them: few, for a token that names none by its
+            ``kid`` is tried with each.
         algorithms: how their content key may be wrapped, such as ``("RSA-OAEP-256",)``.
         encodings: how their content may be encrypted.
 
@@ -56,7 +59,7 @@ class Decryption:
         if not keys or not algorithms or not encodings:
             raise ConfigurationError("decryption: give at least one key, one algorithm and one encoding")
         try:
-            self._keys = KeySet([JWKRegistry.import_key(dict(key)) for key in keys])
+            self._keys = [JWKRegistry.import_key(dict(key)) for key in keys]
         except (ValueError, TypeError, JoseError):
             raise ConfigurationError("decryption: a key cannot be read: give it as a JWK (RFC 7517)") from None
         self._algorithms = frozenset(algorithms)
@@ -77,13 +80,21 @@ class Decryption:
             return _BROKEN
         if header.get("alg") not in self._algorithms or header.get("enc") not in self._encodings:
             return _ALG
-        try:
-            inner = jwe.decrypt_compact(token, self._keys, registry=self._registry).plaintext
-        except (ValueError, TypeError, KeyError, JoseError):
-            return _UNREADABLE
-        if inner is None or len(inner) > _jws.MAX_LENGTH:
-            return Verdict(outcome=Outcome.MALFORMED, reason="too_long")
-        try:
-            return inner.decode("ascii")
-        except UnicodeDecodeError:
-            return _BROKEN
+        kid = header.get("kid")
+        for key in self._keys:
+            if kid is None or key.kid is None or key.kid == kid:
+                try:
+                    inner = jwe.decrypt_compact(token, key, registry=self._registry).plaintext
+                except (ValueError, TypeError, KeyError, JoseError, zlib.error):
+                    continue
+                return _signed(inner or b"")
+        return _UNREADABLE
+
+
+def _signed(inner: bytes) -> str | Verdict:
+    if len(inner) > _jws.MAX_LENGTH:
+        return _TOO_LONG
+    try:
+        return inner.decode("ascii")
+    except UnicodeDecodeError:
+        return _BROKEN

@@ -27,8 +27,11 @@ _OF_TYPE: dict[tuple[str, str | None], tuple[str, ...]] = {
     ("OKP", "Ed448"): ("Ed448", "EdDSA"),
 }
 _HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-ALGORITHMS = frozenset(_HASH_BYTES) | frozenset(name for names in _OF_TYPE.values() for name in names)
-"""JWS algorithms that there are (RFC 7518 §3, RFC 8812 §3.2, RFC 9864); ``none`` is none of them."""
+ALGORITHMS = frozenset(JWSRegistry.algorithms) & {
+    *_HASH_BYTES,
+    *(name for names in _OF_TYPE.values() for name in names),
+}
+"""JWS algorithms that there are (RFC 7518 §3, RFC 8812 §3.2, RFC 9864), as far as joserfc has them; never ``none``."""
 _THUMB = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _MIN_RSA, _MAX_RSA = 2048, 16_384
 _MAX_EXPONENT = 11
@@ -88,7 +91,7 @@ class Key:
         """Whether *signature* is that of *signed* by *alg*, which the caller has found to be this key's."""
         try:
             return bool(JWSRegistry.algorithms[alg].verify(signed, signature, self._jose))
-        except (ValueError, TypeError, JoseError):  # of a form that no signature has
+        except (ValueError, TypeError, KeyError, JoseError, UnsupportedAlgorithm):  # of a form that no signature has
             return False
 
 
