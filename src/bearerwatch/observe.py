@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bearerwatch.settings import Settings
 
-__all__ = ["Exchange", "Facts", "Receiver", "Watch", "new_id", "watched"]
+__all__ = ["Exchange", "Facts", "Receiver", "Watch", "new_id", "query_tokens", "watched"]
 
 _MAX_PATH = 512
 _MAX_AGENT = 256
@@ -310,7 +310,7 @@ class Exchange:
         shown, credential = known.shown, authorization[known.begin : known.end]
         if shown.state == State.NONE:
             return self._elsewhere()
-        tokens = _query_tokens(facts.query) if facts.query else ()
+        tokens = query_tokens(facts.query) if facts.query else ()
         self._source = "header"
         self._hold(credential, password=shown.scheme == "basic")
         more = bool(tokens) or facts.several is not None or facts.other is not None
@@ -324,7 +324,7 @@ class Exchange:
     def _elsewhere(self) -> Known:
         """No token in ``Authorization``."""
         facts = self._facts
-        tokens = _query_tokens(facts.query) if facts.query else ()
+        tokens = query_tokens(facts.query) if facts.query else ()
         self._hold_elsewhere(tokens)
         if tokens:
             self._source = "query"
@@ -541,7 +541,7 @@ def _may_hold_token(query: str) -> bool:
     return "access_token=" in query or "%" in query
 
 
-def _query_tokens(query: str) -> list[str]:
+def query_tokens(query: str) -> list[str]:
     """The values of ``access_token`` in a query string (RFC 6750 §2.3): one, or the caller is up to something.
 
     Frameworks decode the name too, so ``access%5Ftoken`` is no way round.

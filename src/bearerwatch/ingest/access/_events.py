@@ -17,7 +17,7 @@ from bearerwatch.ingest.access._line import AccessLine, Unreadable
 from bearerwatch.ingest.clean import cleaner
 from bearerwatch.ingest.lines import MAX_LINE, RawLine
 from bearerwatch.known import NO_CREDENTIAL, Known, Memory
-from bearerwatch.observe import _query_tokens as query_tokens
+from bearerwatch.observe import query_tokens
 from bearerwatch.redact import redact_text
 from bearerwatch.settings import Settings
 
