@@ -200,6 +200,7 @@ class StreamLog(LogFile):
         name: what it is called.
         damage: what reading raises where it is damaged or cut off.
         whole: whether nobody writes to it any more, so that what stands behind its last newline is a line, too.
+        numbered: whether lines are counted.
     """
 
     def __init__(
@@ -213,6 +214,7 @@ class StreamLog(LogFile):
         name: str,
         damage: tuple[type[Exception], ...] = _DAMAGE,
         whole: bool = True,
+        numbered: bool = False,
     ) -> None:
         super().__init__(source, name, offset, segment)
         self.head = head
@@ -225,13 +227,14 @@ class StreamLog(LogFile):
         self._ended = False
         self._damage = damage
         self._whole = whole
+        self._numbered = numbered
         self._number = 0
         self.damaged = False
         """Whether reading it ended before its end."""
         self.left = 0
         """Bytes behind its last newline that were left for the next time."""
         self.numbers: dict[int, int] = {}
-        """Where lines end that were handed out, and their numbers; whoever reads on empties it."""
+        """Where lines end that were handed out, and their numbers, if they are counted; whoever reads on empties it."""
 
     @property
     def offset(self) -> int:
@@ -284,7 +287,8 @@ class StreamLog(LogFile):
         if not part:
             return []
         end = self._at + (not ended)  # as if the newline were there: offsets stay comparable
-        self.numbers[end] = self._number
+        if self._numbered:
+            self.numbers[end] = self._number
         if len(part) > MAX_LINE:
             return [RawLine(self.source, self.name, end, part[:HEAD], len(part))]
         return [RawLine(self.source, self.name, end, part)]
@@ -313,7 +317,8 @@ class StreamLog(LogFile):
             return []
         self._offset = self._at
         end = self._at + (newline < 0)
-        self.numbers[end] = self._number
+        if self._numbered:
+            self.numbers[end] = self._number
         return [RawLine(self.source, self.name, end, head, length)]
 
     def _fill(self) -> None:

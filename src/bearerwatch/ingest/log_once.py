@@ -41,7 +41,17 @@ class LogOnce:
         except damage:
             head, damaged = b"", True
         segment, offset = (marks.find(head) if head else None) or (None, 0)
-        self.log = StreamLog(stream, head, offset, segment, source=marks.source, name=name, damage=damage, whole=whole)
+        self.log = StreamLog(
+            stream,
+            head,
+            offset,
+            segment,
+            source=marks.source,
+            name=name,
+            damage=damage,
+            whole=whole,
+            numbered=True,
+        )
         self.log.damaged = damaged
         self.before = offset
         """Bytes that were read at an earlier time."""

@@ -45,7 +45,10 @@ class LogSource(NamedTuple):
             raise ConfigurationError(
                 f"--tail names no format there is: they are {', '.join(sorted(known))}; --log-format names more"
             )
-        return cls(known[name], service_name(service if at else name, "--tail"), Path(path).expanduser())
+        found = Path(path).expanduser()
+        if set("*?[") & set(path) and not found.exists():
+            raise ConfigurationError("--tail names one log and takes no pattern: give it once for each log")
+        return cls(known[name], service_name(service if at else name, "--tail"), found)
 
 
 def service_name(text: str, option: str) -> str:

@@ -122,7 +122,7 @@ class Backfill:
             if geo is not None:
                 stack.callback(geo.close)
             self._decoder = Decoder(geo)
-            events = AccessEvents(read, service, Settings.from_env(), live=False)
+            events = AccessEvents(read, service, Settings.from_env(state_dir=folder), live=False)
             self._events = AccessDecoder(
                 self._decoder,
                 lambda _: events,

@@ -147,7 +147,7 @@ class Collector:
             stack.callback(tail.close)
             tail.claim()
         self._intake = Intake(state, wake=self._waker.wake)
-        logs = follow(settings.tails, state, self._lake, con, self._decoder, zone=settings.log_zone, complain=complain)
+        logs = follow(settings, state, self._lake, con, self._decoder, complain=complain)
         self._logs = [] if logs is None else logs.tails
         for log in self._logs:
             stack.callback(log.close)

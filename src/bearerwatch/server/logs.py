@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import duckdb
@@ -13,9 +12,9 @@ from bearerwatch.ingest.access._decoder import AccessDecoder
 from bearerwatch.ingest.access._events import AccessEvents
 from bearerwatch.ingest.complaints import Complaints
 from bearerwatch.ingest.decode import Decoder
-from bearerwatch.ingest.log_source import LogSource
 from bearerwatch.ingest.log_tail import LogTail
 from bearerwatch.ingest.told import Told
+from bearerwatch.server.settings import CollectorSettings
 from bearerwatch.settings import Settings
 from bearerwatch.store.lake import Lake
 from bearerwatch.store.state import State
@@ -34,40 +33,38 @@ class Logs(NamedTuple):
 
 
 def follow(
-    sources: Sequence[LogSource],
+    told: CollectorSettings,
     state: State,
     lake: Lake,
     con: duckdb.DuckDBPyConnection,
     decoder: Decoder,
     *,
-    zone: tzinfo = UTC,
     complain: Complaints,
 ) -> Logs | None:
-    """What follows *sources*; ``None`` without any.
+    """What follows the logs that the collector was *told* of; ``None`` without any.
 
     Args:
-        sources: the logs.
+        told: the collector's settings.
         state: where offsets are remembered.
         lake: where events are.
         con: the connection *lake* uses.
         decoder: what all events go through; it learns which requests were told of in the last ten minutes.
-        zone: of times in logs that name none.
         complain: takes what the operator should know.
 
     Raises:
         ConfigurationError: a layout, or a setting in the environment, cannot be used.
         StateBusy: the state database cannot be read just now.
     """
-    if not sources:
+    if not told.tails:
         return None
-    settings = Settings.from_env()
+    settings = Settings.from_env(state_dir=told.state_dir)
     makes = {
         (log.source, str(log.path.absolute())): AccessEvents(
-            open_format(log.format, zone), log.service, settings, live=True
+            open_format(log.format, told.log_zone), log.service, settings, live=True
         )
-        for log in sources
+        for log in told.tails
     }
-    tails = [LogTail(log.path, log.source, state, complain=complain) for log in sources]
+    tails = [LogTail(log.path, log.source, state, complain=complain) for log in told.tails]
     now = datetime.now(UTC)
     decoder.told = Told(told_around(lake, con, None, now, now))
     return Logs(tails, AccessDecoder(decoder, lambda raw: makes[raw.source, raw.segment]))
@@ -76,7 +73,7 @@ def follow(
 def told_around(
     lake: Lake, con: duckdb.DuckDBPyConnection, ids: set[str] | None, first: datetime, last: datetime
 ) -> list[tuple[str, str]]:
-    """Who has told of requests, but for a request's own log: pairs of source and request id.
+    """Who has told of requests: pairs of source and request id.
 
     Args:
         lake: where events are, committed or not.
