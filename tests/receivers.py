@@ -106,7 +106,9 @@ class Stream:
         self.port: int = listener.getsockname()[1]
         self.connections: list[bytes] = []
         self.cut_after: int | None = None
-        """Bytes after which the next connection is reset."""
+        """Bytes after which the next connection is ended."""
+        self.reset = True
+        """Whether that is by a reset, rather than as by a receiver that stops in good order."""
         self.ended = threading.Condition()
 
     def wait(self, count: int, seconds: float = 10) -> list[bytes]:
@@ -130,7 +132,8 @@ class Stream:
                 read += chunk
                 if self.cut_after is not None and len(read) >= self.cut_after:
                     self.cut_after = None
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    if self.reset:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                     break
         with self.ended:
             self.connections.append(read)

@@ -48,8 +48,10 @@ def test_each_event_is_a_datagram(kind: str, tmp_path: Path) -> None:
     assert {message.facility for message in got} == {16}
 
 
-def test_a_stream_is_counted_off_and_made_anew_when_the_receiver_restarts() -> None:
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_stream_is_counted_off_and_made_anew_when_the_receiver_restarts(reset: bool) -> None:
     with stream_receiver() as receiver:
+        receiver.reset = reset
         sink = opened(f"syslog+tcp://127.0.0.1:{receiver.port}")
         receiver.cut_after = 1
         sink.send(EVENTS[0])
@@ -84,6 +86,7 @@ def test_a_process_that_ends_delivers_first(tmp_path: Path) -> None:
     code = (
         "from bearerwatch.settings import Settings; from bearerwatch.sinks import open_sinks\n"
         "from bearerwatch.event import AuthEvent, Kind; from datetime import datetime, UTC\n"
+        "from bearerwatch.sinks import _courier; _courier._LINGER = 15.0\n"
         "(sink,) = open_sinks(Settings.from_env(sinks='syslog'))\n"
         "sink.send(AuthEvent(Kind.AUTH, 'id', datetime.now(UTC), path='/last'))\n"
         "import sys; print('ssl' in sys.modules, [m for m in sys.modules if m.startswith('opentelemetry')])"
