@@ -79,7 +79,6 @@ def test_a_beginning_that_fits_nothing_or_several_is_refused(run: Run, ring: Key
     token_id = "k00000000:9f86d081"
     story.add(*(story.event(story.now - story.now, "invalid", token_id=token_id + f"{n:024x}") for n in range(2)))
     assert "fits several" in run("revoke", token_id).err
-    assert "give all 32 digits" in run("revoke", beginning, "--to", url, "--state", url).err or True
     assert entries(url) == []
 
 
@@ -105,9 +104,7 @@ def test_a_token_from_standard_input_is_fingerprinted_at_once(
     run("revoke", old, "--to", url)
     run("revoke", "--undo", "--token-from-stdin", "--to", url, stdin=token)
     assert entries(url) == []
-    assert (
-        "fewer" in (short := run("revoke", "--token-from-stdin", "--to", url, stdin="tiny").err) or "shorter" in short
-    )
+    assert "shorter than 16" in run("revoke", "--token-from-stdin", "--to", url, stdin="tiny").err
 
 
 def test_the_collectors_list_is_the_default(run: Run, story: Any) -> None:
@@ -147,6 +144,8 @@ def test_a_key_nobody_knows_here_is_warned_of(run: Run, ring: KeyRing, url: str)
     [
         ([], "say which tokens"),
         (["--list", "--undo"], "by itself"),
+        (["[token short:12]"], "shorter than 16"),
+        (["k1a2b3c4d:9f86d081", "--to", "file:/nowhere/revoked"], "give all 32 digits"),
         (["ID", "--undo", "--until", "3d"], "neither"),
         (["ID", "--until", "0s"], "past"),
         (["ID", "--until", "2001-01-01"], "past"),

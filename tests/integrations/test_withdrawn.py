@@ -277,10 +277,21 @@ def _facts() -> Any:
     return Facts("GET", "/", "", "127.0.0.1", f"Bearer {fakes.opaque()}")
 
 
-def test_where_no_list_is_named_nothing_of_it_is_loaded() -> None:
+@pytest.mark.parametrize(
+    ("settings", "unwanted"),
+    [
+        ("", ("bearerwatch.verify",)),
+        ("revocations='file:/nowhere'", ("httpx2", "httpcore2", "joserfc", "redis", "sqlalchemy", "bearerwatch.store")),
+    ],
+)
+def test_a_web_process_stays_light(settings: str, unwanted: tuple[str, ...]) -> None:
+    """Without a list nothing of it is loaded, and with one no library."""
     code = (
-        "import sys, flask; from bearerwatch.flask import Bearerwatch; app = flask.Flask('x'); Bearerwatch(app);"
-        "app.test_client().get('/'); print(*[name for name in sys.modules if 'bearerwatch.verify' in name])"
+        "import sys, flask; from bearerwatch.flask import Bearerwatch; app = flask.Flask('x');"
+        f"Bearerwatch(app, {settings}); headers = {{'Authorization': 'Bearer ' + 'x' * 40}};"
+        "app.test_client().get('/', headers=headers); print(*sys.modules, sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    assert done.stdout == "\n", done.stderr
+    loaded = done.stdout.splitlines()
+    assert "bearerwatch.flask" in loaded, done.stderr
+    assert [name for name in loaded if name.startswith(unwanted)] == []

@@ -26,6 +26,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _SOURCE_ENV = "BEARERWATCH_REVOCATIONS"
 _PRINTED = re.compile(r"\[?(?:token )?(?P<key>k[0-9a-f]{8}):(?P<mac>[0-9a-f]{4,32})(?:…|\.\.\.)?\]?", re.ASCII)
+_SHORT = re.compile(r"\bshort:[0-9]{1,4}\b", re.ASCII)
+_TOO_SHORT = (
+    "a credential shorter than 16 characters has no fingerprint of its own, and all of its length would be refused "
+    "with it: withdraw it where it was issued"
+)
 _MAC = 32
 
 
@@ -86,15 +91,14 @@ def revoke(
     if undo and (until or reason):
         raise ConfigurationError("--undo takes neither --until nor --reason: leave them out")
     forget_at = None if until is None else _moment(until)
+    ids = _ids(named, state, database)  # first of all: one that is a token is to be told of as that
     ledger, where = _ledger(to, state, database)
     if list_:
         _show(ledger.entries(), where, as_json=as_json)
         return
-    ids = _ids(named, state, database)
+    _look_at_keys(ids, state)
     if token_from_stdin:
-        ids += _from_stdin(state, undo=undo)
-    else:
-        _look_at_keys(ids, state)
+        ids = list(dict.fromkeys([*ids, *_from_stdin(state, undo=undo)]))
     if undo:
         changed = ledger.remove(ids)
     else:
@@ -174,6 +178,8 @@ def _ids(named: list[str], state: Path | None, database: str | None) -> list[str
     """Whole fingerprints of what was named, each once. What is only the beginning of one is looked up."""
     found: dict[str, None] = {}
     for text in named:
+        if _SHORT.search(text):
+            raise ConfigurationError(_TOO_SHORT)
         match = _PRINTED.fullmatch(text.strip())
         if match is None:
             raise ConfigurationError(
@@ -221,11 +227,8 @@ def _from_stdin(state: Path | None, *, undo: bool) -> list[str]:
     token = from_stdin()
     live.add(token)  # whatever is written from here on, the reason among it, is redacted of it
     ids = ring.all_ids(token)
-    if ids[0].startswith("short:"):
-        raise ConfigurationError(
-            "this credential is shorter than 16 characters and has no fingerprint of its own: withdraw it where it "
-            "was issued"
-        )
+    if _SHORT.match(ids[0]):
+        raise ConfigurationError(_TOO_SHORT)
     return [*ids, ring.presented_id(token)] if undo else ids[:1]
 
 
