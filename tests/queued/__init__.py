@@ -64,7 +64,7 @@ def queued(root: Path) -> Iterator[Queued]:
         assert fleet.stop() == []
 
 
-def until(what: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+def until(what: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """Wait for *what* to be true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := what()):

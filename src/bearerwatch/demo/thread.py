@@ -22,7 +22,7 @@ __all__ = ["FOLLOWED", "Followed", "Thread", "followed", "worker_entries"]
 FOLLOWED = "followed"
 """Label of the requests that went through the gateway."""
 
-_PATIENCE = 8.0
+_PATIENCE = 15.0
 """Seconds for events to reach the lake, and for the worker to have done its task."""
 _WIDE = 60
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) [A-Z]+ +[\w.]+: (.*)\Z")
