@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bearerwatch._trace import parse_traceparent, parse_tracestate, passed_flags
@@ -108,6 +108,7 @@ def test_tracestate_is_passed_on_whole_or_not_at_all(value: str | None, passed: 
     assert parse_tracestate(value) == passed
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=600) | st.from_regex(r"([a-z0-9_*/@-]{1,9}=[ -~]{0,9},?){0,40}", fullmatch=True))
 def test_no_tracestate_is_too_strange(value: str) -> None:
     passed = parse_tracestate(value)

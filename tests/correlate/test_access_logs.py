@@ -15,7 +15,7 @@ UVICORN = ["-m", "uvicorn", "--factory", "--host=127.0.0.1", "--port={port}", "q
 GRANIAN = ["-m", "granian", "--factory", "--host=127.0.0.1", "--port={port}", "--access-log"]
 SERVERS = {
     "gunicorn-sync": [*GUNICORN, "quoting:flask()"],
-    "gunicorn-threads": [*GUNICORN, "--worker-class=gthread", "--threads=4", "quoting:wsgi()"],
+    "gunicorn-threads": [*GUNICORN, "--worker-class=gthread", "--threads=4", "watched.django_stack:wsgi()"],
     "uvicorn-h11": [*UVICORN, "--http=h11"],
     "uvicorn-httptools": [*UVICORN, "--http=httptools"],
     "granian": [*GRANIAN, "--interface=asginl", "quoting:asgi"],

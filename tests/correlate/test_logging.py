@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bearerwatch import _guard, install_logging, uninstall_logging
@@ -482,6 +482,7 @@ class TestJson:
         assert (line["level"], line["extra_level"], line["extra_logger"]) == ("INFO", "mine", "mine")
         assert (line["extra_timestamp"], line["request_id"]) == (0, "of-the-caller")
 
+    @settings(max_examples=50)
     @given(
         st.dictionaries(
             st.text(min_size=1, max_size=8).filter(lambda name: name not in logging.makeLogRecord({}).__dict__),
