@@ -35,7 +35,7 @@ def json_object(segment: str) -> dict[str, Any] | None:
     try:
         raw = binascii.a2b_base64(segment.replace("-", "+").replace("_", "/") + "==="[: -len(segment) % 4])
         value = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):  # binascii.Error and msgspec.DecodeError are ValueErrors
+    except (ValueError, msgspec.DecodeError, RecursionError):  # binascii.Error is a ValueError, msgspec's from 0.21 on
         return None
     return value if isinstance(value, dict) else None
 

@@ -359,8 +359,10 @@ def test_a_starlette_that_names_no_route_is_asked_for_the_endpoint(events: list[
     serve_asgi(outside, Request("/a"), events)
     app.routes.append(Route("/later", other_page))
     serve_asgi(outside, Request("/later"), events)
-    serve_asgi(outside, Request("/tenants/acme/deep/x"), events)
-    assert [event.route for event in events][:2] == ["/a", "/later"]
+    for path in ROUTES:
+        serve_asgi(outside, Request(path, headers=[("Host", "api.test" if path == "/c" else "test")]), events)
+    serve_asgi(outside, Request("/b/7", method="PUT"), events)
+    assert [event.route for event in events] == ["/a", "/later", *ROUTES.values(), "/b/{name}"]
 
 
 def test_routers_included_in_included_routers(events: list[AuthEvent]) -> None:

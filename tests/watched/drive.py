@@ -103,6 +103,8 @@ def serve_wsgi(app: Callable[..., Any], request: Request, events: list[AuthEvent
 def _bare(error: BaseException) -> BaseException:
     """*error* without the tracebacks that would keep alive what the framework left open."""
     error.__context__ = error.__cause__ = None
+    for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():  # as old Starlette's streams raise
+        _bare(inner)
     return error.with_traceback(None)
 
 

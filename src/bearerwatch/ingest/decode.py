@@ -95,6 +95,8 @@ _WHAT_TO_DO = {
     "span_id": "span_id must be 16 hex digits in lower case",
     "parent_request_id": "parent_request_id must be 16 hex digits in lower case",
 }
+_UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
+"""What decoding raises: msgspec's errors are ValueErrors from 0.21 on."""
 _AT_FIELD = re.compile(r"at `\$\.([a-z_]+)`\Z")
 
 
@@ -186,14 +188,11 @@ class Decoder:
             return Rejection(raw, "too_long", f"the line is longer than {MAX_LINE} bytes; an event never is")
         try:
             return self._strict.decode(raw.line)
-        except (
-            ValueError,
-            RecursionError,
-        ) as error:  # msgspec's errors and UnicodeDecodeError are ValueErrors
+        except _UNREADABLE as error:
             first = error
         try:
             event = self._lenient.decode(raw.line)
-        except (ValueError, RecursionError) as error:
+        except _UNREADABLE as error:
             return self._explained(raw, error)
         if isinstance(first, msgspec.ValidationError):
             self.counts["unknown_fields"] += 1
@@ -254,7 +253,7 @@ class Decoder:
             return Rejection(raw, "not_json", "the line is nested too deeply; an event is a flat JSON object")
         try:
             version = self._version.decode(raw.line).schema_version
-        except (ValueError, RecursionError):
+        except _UNREADABLE:
             version = None
         if type(version) is int and version > SCHEMA_VERSION:
             shown = version if version < 1_000 else "beyond 999"

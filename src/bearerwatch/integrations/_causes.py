@@ -65,6 +65,7 @@ _CAUSES: dict[str, Cause] = {
     "authlib.jose.errors.BadSignatureError": _SIGNATURE,
     "authlib.jose.errors.UnsupportedAlgorithmError": _ALGORITHM,
     "authlib.jose.errors.MissingClaimError": _CLAIM,
+    "authlib.jose.errors.InvalidTokenError": _EARLY,
     "authlib.jose.errors.DecodeError": _BROKEN,
     # https://python-jose.readthedocs.io/en/latest/jwt/api.html
     "jose.exceptions.ExpiredSignatureError": _EXPIRED,

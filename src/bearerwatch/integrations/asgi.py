@@ -309,7 +309,9 @@ def _route(scope: Scope, root: str) -> str | None:
     """The matched route's template, with the prefix of what it is mounted under; empty if none matched."""
     try:
         route = scope.get("route")
-        path = _by_endpoint(scope) if route is None else _path_of(route, scope)
+        if route is None:
+            return _looked_up(scope, root)
+        path = _path_of(route, scope)
         if path is None:
             return "" if "router" in scope else None
         mounted = scope.get("root_path", "")[len(root) :]
@@ -339,24 +341,45 @@ def _template(mounted: str, route: Any, scope: Scope) -> str:
     return "/".join(f"{{{given[part]}}}" if part in given else part for part in mounted.split("/"))
 
 
-def _by_endpoint(scope: Scope) -> str | None:
-    """The routes of Starlette before 1.0 do not name themselves in the scope: look the endpoint up."""
+def _looked_up(scope: Scope, root: str) -> str | None:
+    """The template where the scope does not name the route, as Starlette before 1.0 does not; empty if none matched.
+
+    An endpoint that one route alone leads to says which; of others it is asked once more what matches.
+    """
     endpoint, router = scope.get("endpoint"), scope.get("router")
     if endpoint is None or router is None:
-        return None
+        return None if router is None else ""
     routes = getattr(router, "routes", ())
-    known: dict[int, str]
+    known: dict[int, str | None]
     count, known = getattr(router, "_bearerwatch_templates", (-1, {}))
     if count != len(routes):  # on the router itself, so that it lives no longer than the endpoints do
         known = {}
-        _collect(routes, known)
+        for route in routes:
+            leads = id(getattr(route, "endpoint", route))
+            known[leads] = None if leads in known else getattr(route, "path", None)
         router._bearerwatch_templates = (len(routes), known)  # noqa: SLF001
-    return known.get(id(endpoint))
+    if len(scope.get("root_path", "")) == len(root):
+        path = known.get(id(endpoint))
+        if path is not None:
+            return path
+    return _matched(routes, {**scope, "root_path": root, "path_params": {}})
 
 
-def _collect(routes: Iterable[Any], into: dict[int, str]) -> None:
+_FULL = 2
+"""The value of ``starlette.routing.Match.FULL``; ``PARTIAL`` is of another method."""
+
+
+def _matched(routes: Iterable[Any], scope: Scope) -> str:
+    """The templates, one after the other, of what matches *scope* among *routes* and in what they mount."""
+    best, best_scope = None, scope
     for route in routes:
-        endpoint, path = getattr(route, "endpoint", None), getattr(route, "path", None)
-        if endpoint is not None and isinstance(path, str):
-            into.setdefault(id(endpoint), path)
-        _collect(getattr(route, "routes", None) or (), into)
+        match, child = route.matches(scope)
+        if match.value and (best is None or match.value == _FULL):
+            best, best_scope = route, {**scope, **child}
+        if match.value == _FULL:
+            break
+    if best is None:
+        return ""
+    path: str = getattr(best, "path", "")  # a Host has none
+    inner = getattr(best, "routes", None)
+    return path + _matched(inner, best_scope) if inner else path

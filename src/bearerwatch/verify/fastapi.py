@@ -4,7 +4,8 @@ Works with and without :class:`bearerwatch.asgi.BearerwatchMiddleware`; with it 
 was found.
 """
 
-from __future__ import annotations
+# Older FastAPI (0.115, say) cannot resolve annotations that are strings where no function is called: no
+# ``from __future__ import annotations`` here.
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -38,7 +38,7 @@ class JsonLines:
         """
         try:
             found = _DECODER.decode(line)
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        except (ValueError, msgspec.DecodeError, RecursionError):  # which is a ValueError from 0.21 on
             raise Unreadable("not_json", f"the line is no JSON object; {self._server} writes one a line") from None
         values: dict[str, object] = {}
         for path, name, read in self._plan:

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from starlette import authentication
-from starlette.authentication import AuthCredentials
+from starlette.authentication import AuthCredentials, SimpleUser
 from starlette.exceptions import HTTPException
 from starlette.middleware.authentication import AuthenticationMiddleware
 
@@ -23,7 +23,7 @@ from bearerwatch.integrations._checked import checked, note_refused, raised_in
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "asgi_answered", "asgi_raised", "install"]
 
-DISTRIBUTION, TESTED = "starlette", ("1.10", "1.10")
+DISTRIBUTION, TESTED = "starlette", ("0.40", "1.10")
 PATCHES = ("starlette.middleware.authentication.AuthenticationMiddleware.__init__",)
 
 _ASKED = "scopes_list"
@@ -90,11 +90,14 @@ def asgi_answered(scope: Any) -> None:
     if not _vouched(scope):
         note(required_scopes=required)
         return
+    note(verified=True, subject=_identity(scope["user"]) or None, scopes=_had(credentials), required_scopes=required)
+
+
+def _identity(user: Any) -> Any:
     try:
-        identity = scope["user"].identity
-    except NotImplementedError:  # which users need not have
-        identity = None
-    note(verified=True, subject=identity or None, scopes=_had(credentials), required_scopes=required)
+        return user.identity
+    except NotImplementedError:  # which users need not have; an older SimpleUser has the same by another name
+        return user.username if type(user) is SimpleUser else None
 
 
 def _vouched(scope: Any) -> bool:
