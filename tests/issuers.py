@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from joserfc import jws
 from joserfc.jwk import JWKRegistry
 
 from fakes import b64, draw
 
-__all__ = ["AUDIENCE", "ISSUER", "Issuer", "issuer"]
+__all__ = ["AUDIENCE", "ISSUER", "At", "Issuer", "issuer"]
 
 ISSUER, AUDIENCE = "https://issuer.test", "orders"
 _KINDS = {
@@ -25,6 +25,18 @@ _KINDS = {
     "EdDSA": ("OKP", "Ed25519"),
     "HS256": ("oct", 256),
 }
+
+
+class At(NamedTuple):
+    """A time that many seconds from when a token is made, for cases that are written down before."""
+
+    seconds: float
+
+    @classmethod
+    def made(cls, claims: dict[str, Any]) -> dict[str, Any]:
+        """*claims* with times in place of these."""
+        now = int(time.time())
+        return {name: now + value.seconds if isinstance(value, cls) else value for name, value in claims.items()}
 
 
 class Issuer:
@@ -53,7 +65,7 @@ class Issuer:
             "exp": now + 3600,
             "scope": "read",
         }
-        return {name: value for name, value in (good | more).items() if value is not ...}
+        return At.made({name: value for name, value in (good | more).items() if value is not ...})
 
     def token(self, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A signed access token; see :meth:`claims`."""

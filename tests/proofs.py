@@ -11,6 +11,7 @@ from joserfc import jws
 from joserfc.jwk import JWKRegistry
 
 from fakes import b64, draw
+from issuers import At
 
 __all__ = ["Sender"]
 
@@ -34,7 +35,7 @@ class Sender:
             "iat": int(time.time()),
             "ath": b64(hashlib.sha256(token.encode()).digest()),
         }
-        return {name: value for name, value in (good | more).items() if value is not ...}
+        return At.made({name: value for name, value in (good | more).items() if value is not ...})
 
     def proof(
         self,

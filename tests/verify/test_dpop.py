@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -14,10 +13,9 @@ from bearerwatch.fingerprint import KeyRing, use
 from bearerwatch.verify.dpop import DpopProofs, Memory, Nonces, Proved, _key, same_url
 from bearerwatch.verify.verdict import Verdict
 from fakes import at_once, b64, draw, leaked, opaque
-from issuers import issuer
+from issuers import At, issuer
 from proofs import Sender
 
-NOW = int(time.time())
 URL = "https://api.test/orders"
 SENDER = Sender()
 TOKEN = opaque()
@@ -66,10 +64,10 @@ def test_a_proof_that_holds_says_whose_it_is(sender: Sender) -> None:
         {"htu": "/orders"},
         {"htu": ...},
         {"htu": ["https://api.test/orders"]},
-        {"iat": NOW - 120},
-        {"iat": NOW + 60},
+        {"iat": At(-120)},
+        {"iat": At(60)},
         {"iat": ...},
-        {"iat": str(NOW)},
+        {"iat": "1700000000"},
         {"iat": True},
         {"ath": ...},
         {"ath": b64(bytes(32))},

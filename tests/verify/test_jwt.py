@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
@@ -17,9 +16,7 @@ from bearerwatch.event import REASONS, Outcome
 from bearerwatch.verify.jwt import JwtVerifier
 from bearerwatch.verify.keys import Keys, KeysUnavailable
 from fakes import b64, jwt, leaked, opaque
-from issuers import AUDIENCE, ISSUER, Issuer, issuer
-
-NOW = int(time.time())
+from issuers import AUDIENCE, ISSUER, At, Issuer, issuer
 
 
 def verifier(*by: Issuer, **more: Any) -> JwtVerifier:
@@ -51,12 +48,12 @@ def test_a_good_token_of_each_algorithm_is_let_in(alg: str) -> None:
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
-        ({"exp": NOW - 300}, ("expired", "past_exp", True)),
-        ({"exp": NOW - 30}, ("success", None, True)),
-        ({"exp": NOW - 30.5}, ("success", None, True)),
-        ({"nbf": NOW + 300}, ("invalid", "not_yet_valid", True)),
-        ({"nbf": NOW + 30}, ("success", None, True)),
-        ({"iat": NOW + 300}, ("invalid", "bad_claim", True)),
+        ({"exp": At(-300)}, ("expired", "past_exp", True)),
+        ({"exp": At(-30)}, ("success", None, True)),
+        ({"exp": At(-30.5)}, ("success", None, True)),
+        ({"nbf": At(300)}, ("invalid", "not_yet_valid", True)),
+        ({"nbf": At(30)}, ("success", None, True)),
+        ({"iat": At(300)}, ("invalid", "bad_claim", True)),
         ({"iss": "https://issuer.test/"}, ("invalid", "wrong_issuer", True)),
         ({"iss": 1}, ("invalid", "bad_claim", True)),
         ({"aud": "another"}, ("invalid", "wrong_audience", True)),
@@ -64,11 +61,11 @@ def test_a_good_token_of_each_algorithm_is_let_in(alg: str) -> None:
         ({"aud": []}, ("invalid", "wrong_audience", True)),
         ({"aud": [AUDIENCE, 1]}, ("invalid", "bad_claim", True)),
         ({"aud": {AUDIENCE: 1}}, ("invalid", "bad_claim", True)),
-        ({"aud": "another", "exp": NOW - 300}, ("invalid", "wrong_audience", True)),
+        ({"aud": "another", "exp": At(-300)}, ("invalid", "wrong_audience", True)),
         *(({name: ...}, ("invalid", "missing_claim", True)) for name in ("iss", "aud", "sub", "exp", "iat", "jti")),
         ({"client_id": ...}, ("invalid", "missing_claim", True)),
         ({"client_id": None}, ("invalid", "missing_claim", True)),
-        *(({"exp": value}, ("invalid", "bad_claim", True)) for value in (True, "9999999999", [NOW], 1e300, -(2**60))),
+        *(({"exp": value}, ("invalid", "bad_claim", True)) for value in (True, "9999999999", [7], 1e300, -(2**60))),
         ({"exp": int("9" * 4000)}, ("invalid", "bad_claim", True)),
         ({"nbf": False}, ("invalid", "bad_claim", True)),
         ({"nbf": None}, ("invalid", "bad_claim", True)),
@@ -135,7 +132,7 @@ def _turned(token: str) -> str:
         (lambda: f"{issuer().token()}=", ("invalid", "bad_signature", False)),
         (lambda: issuer().token().rpartition(".")[0] + ".", ("invalid", "bad_signature", False)),
         (lambda: _turned(issuer().token()), ("invalid", "bad_signature", False)),
-        (lambda: _turned(issuer().token(exp=NOW - 300)), ("invalid", "bad_signature", False)),
+        (lambda: _turned(issuer().token(exp=At(-300))), ("invalid", "bad_signature", False)),
         (lambda: Issuer("ES256", "k1").token(), ("invalid", "bad_signature", False)),
         (lambda: f"{issuer().token()}.x.y", ("invalid", "alg_not_allowed", False)),
         (lambda: issuer().raw(b'{"alg":"ES256","alg":"ES256"}', b"{}"), ("malformed", "bad_header", False)),
@@ -160,8 +157,8 @@ def test_of_a_token_that_is_not_authentic_nothing_is_said() -> None:
 
 
 def test_an_authentic_token_that_is_refused_says_whose_it_is() -> None:
-    verdict = verifier()(issuer().token(exp=NOW - 300))
-    assert (verdict.subject, verdict.client_id, verdict.expires_at) == ("41", "web", NOW - 300)
+    verdict = verifier()(issuer().token(exp=300))
+    assert (verdict.subject, verdict.client_id, verdict.expires_at) == ("41", "web", 300)
 
 
 def test_the_types_and_claims_of_other_issuers_can_be_allowed() -> None:
@@ -247,7 +244,7 @@ def test_waiting_or_not_the_verdict_is_the_same() -> None:
     one = verifier()
     for token in (
         issuer().token(),
-        issuer().token(exp=NOW - 300),
+        issuer().token(exp=At(-300)),
         opaque(),
         "a.b.c",
         issuer().token(header={"kid": "k2"}),
@@ -323,7 +320,7 @@ def test_the_event_hears_of_a_refusal_and_of_whom_was_let_in() -> None:
     context = RequestContext("0123456789")
     reset = current.set(context)
     try:
-        verifier()(issuer().token(exp=NOW - 300)).record()
+        verifier()(issuer().token(exp=At(-300))).record()
     finally:
         current.reset(reset)
     assert context.decision is not None

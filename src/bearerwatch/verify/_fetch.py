@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import re
 import ssl
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -76,14 +76,14 @@ def fetch(url: str, *, timeout: float, max_bytes: int, tls: ssl.SSLContext | Non
         FetchError: there is no document; it says why.
     """
     # each read of a socket having a timeout of its own, an answer may come a byte at a time for ever: hence a loop
-    return asyncio.run(_fetch(url, timeout, max_bytes, tls or True))
+    return asyncio.run(_fetch(url, timeout, max_bytes, tls or urlsplit(url).scheme != "http"))
 
 
 async def _fetch(
     url: str,
     timeout: float,  # noqa: ASYNC109 - of the whole, see above
     max_bytes: int,
-    tls: ssl.SSLContext | Literal[True],
+    tls: ssl.SSLContext | bool,  # where there is none to do, reading the machine's certificates takes the longest
 ) -> Fetched:
     try:
         async with (
