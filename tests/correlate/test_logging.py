@@ -121,6 +121,21 @@ def test_several_handlers_say_the_same(log: logging.Logger, serving: Serving) ->
     assert (record.request_id, record.order) == (exchange.request_id, 7)  # type: ignore[attr-defined]
 
 
+def test_what_is_extra_is_redacted_for_every_handler(log: logging.Logger, serving: Serving) -> None:
+    """Also for the second, which is given a record that has its ids already, and for one that only writes."""
+    install_logging()
+    keepers = [Keeper(), Keeper(), Keeper()]
+    for keeper in keepers:
+        log.addHandler(keeper)
+    said = writing(log, "%(message)s %(auth)s")
+    token = opaque()
+    with serving(authorization=f"Bearer {token}"):
+        log.info("got", extra={"auth": token})
+        log.info("got", extra={"auth": token, "request_id": "of-the-caller"})
+    assert not leaked(token, str(said), *(repr(record.__dict__) for keeper in keepers for record in keeper.records))
+    assert all("token " in record.auth for keeper in keepers for record in keeper.records)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", LOG_IDS)
 def test_what_the_caller_says_by_such_a_name_stands(log: logging.Logger, serving: Serving, name: str) -> None:
     install_logging()

@@ -15,6 +15,7 @@ from typing import Any
 
 import flask
 import pytest
+from fastapi import FastAPI
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware as OtelAsgi
@@ -152,27 +153,65 @@ def on_starlette(told: Told, order: str, **settings: Any) -> Serve:
     return lambda request, events: serve_asgi(app, request, events)
 
 
+def on_fastapi(told: Told, order: str, **settings: Any) -> Serve:
+    """By ``add_middleware``, of which the last is the outermost."""
+    app = FastAPI()
+
+    @app.get("/work")
+    def work() -> str:
+        told.work()
+        return "done"
+
+    middleware: list[tuple[Any, dict[str, Any]]] = [
+        (BearerwatchMiddleware, settings),
+        (OtelAsgi, {"tracer_provider": told.provider}),
+    ]
+    for kind, arguments in middleware if order == "outside" else middleware[::-1]:
+        app.add_middleware(kind, **arguments)
+    return lambda request, events: serve_asgi(app, request, events)
+
+
 def on_django(told: Told, order: str, **settings: Any) -> Serve:
     def work(_request: Any) -> HttpResponse:
         told.work()
         return HttpResponse("done")
 
+    return django_served(told, order, (path("work", work),), django_stack.wsgi, serve_wsgi, settings)
+
+
+def on_django_async(told: Told, order: str, **settings: Any) -> Serve:
+    async def work(_request: Any) -> HttpResponse:
+        told.work()
+        return HttpResponse("done")
+
+    return django_served(told, order, (path("work", work),), django_stack.asgi, serve_asgi, settings)
+
+
+def django_served(
+    told: Told, order: str, urls: tuple[Any, ...], build: Callable[..., Any], drive: Callable[..., Seen], settings: Any
+) -> Serve:
     def serve(request: Request, events: list[AuthEvent]) -> Seen:
         ours = ["bearerwatch.django.Middleware"]
-        with override_settings(MIDDLEWARE=list(ours), ROOT_URLCONF=(path("work", work),)):
+        with override_settings(MIDDLEWARE=list(ours), ROOT_URLCONF=urls):
             instrumentor = DjangoInstrumentor()
             instrumentor.instrument(tracer_provider=told.provider)
             try:
                 middleware = [*ours, OTEL_DJANGO] if order == "inside" else [OTEL_DJANGO, *ours]
                 with override_settings(MIDDLEWARE=middleware):
-                    return serve_wsgi(django_stack.wsgi(**settings), request, events)
+                    return drive(build(**settings), request, events)
             finally:
                 instrumentor.uninstrument()
 
     return serve
 
 
-FRAMEWORKS = {"flask": on_flask, "starlette": on_starlette, "django": on_django}
+FRAMEWORKS = {
+    "flask": on_flask,
+    "starlette": on_starlette,
+    "fastapi": on_fastapi,
+    "django": on_django,
+    "django_async": on_django_async,
+}
 ORDERS = ("outside", "inside")
 
 
@@ -212,7 +251,10 @@ def test_the_servers_span_says_whose_token_it_was_and_never_the_token(told: Told
         ("flask", "inside"),
         ("starlette", "outside"),
         ("starlette", "inside"),
+        ("fastapi", "outside"),
+        ("fastapi", "inside"),
         ("django", "outside"),
+        ("django_async", "outside"),
     ],
 )
 def test_the_servers_span_says_what_became_of_it(told: Told, framework: str, order: str) -> None:
