@@ -25,8 +25,11 @@ from bearerwatch.store.state import State
 __all__ = ["LogTail"]
 
 _TURN_LINES = 250
-_QUIET = 30.0
-"""Seconds after which nobody is taken to write to a log any more that was renamed."""
+_QUIET = 3_600.0
+"""Seconds after which nobody is taken to write to a log any more that was renamed: until then it is kept open, for a
+server may still have requests that it logs there when they end."""
+_ROTATING = 30.0
+"""Seconds for which a log may be missing while it is rotated."""
 _MOST_BESIDE = 200
 _ROTATED = re.compile(r"[._-](?:\d[\dT:._-]*|old|prev)(?:\.gz)?\Z")
 """What rotation puts behind a log's name: ``.1``, ``.2.gz``, ``-20261122``, ``.old``."""
@@ -134,7 +137,7 @@ class LogTail:
         except OSError as error:
             if not self._begun:
                 self._resume(marks, None)  # it may have been rotated, and be written anew only at the next request
-            if current is None or current.quiet > _QUIET:  # else it is being rotated
+            if current is None or current.quiet > _ROTATING:  # else it is being rotated
                 self._say("missing", f"{_why(error)}; it is followed as soon as it can be read")
             return
         if current is not None and (status.st_dev, status.st_ino) == current.identity:
