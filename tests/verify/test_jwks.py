@@ -300,6 +300,19 @@ def test_old_keys_serve_while_the_server_is_down_up_to_a_bound(
     assert said == [f"the keys of {server.url()} cannot be had: status"]
 
 
+def test_nobody_waits_again_for_an_issuer_that_is_known_not_to_answer() -> None:
+    """It may hang each time it is asked."""
+    good = published(json.dumps({"keys": [issuer().jwk]}).encode())
+    assert good is not None
+    cached = CachedKeys(ttl=600, min_ttl=30, max_ttl=3600, max_stale=10_000, cooldown=30)
+    cached.loaded(good, None, 0)
+    assert cached.ask("k1", 500)[1:] == (True, False)  # in time: in the background
+    assert cached.ask("k1", 700)[1:] == (True, True)  # nobody has asked in time: once
+    cached.failed(705)
+    assert cached.ask("k1", 705.5) == (good.find("k1"), False, False)
+    assert cached.ask("k1", 707) == (good.find("k1"), True, False)
+
+
 def test_a_set_that_became_garbage_does_not_replace_a_good_one(server: KeyServer) -> None:
     jwks = Jwks(server.url(), ttl=0.1, min_ttl=0.1)
     jwks.find("k1")
@@ -477,4 +490,5 @@ def test_whatever_happens_keys_are_neither_too_old_nor_asked_for_too_often(steps
                 cached.failed(now)
                 failed = now
         assert asked.keys or kid == "made up" or asked.wait
+        assert not (asked.keys and asked.wait and cached.failing > 1)
     assert unknown <= 1 + now / 30

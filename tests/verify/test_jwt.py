@@ -219,6 +219,7 @@ def test_a_token_without_kid_is_tried_with_few_keys_at_most() -> None:
         ("leeway", -1, "300"),
         ("typ", (), r"at\+jwt"),
         ("ignored_headers", ("crit",), "jku"),
+        ("keys", "https://issuer.test/keys", "Jwks"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_would_do(argument: str, value: Any, says: str) -> None:

@@ -69,7 +69,8 @@ class CachedKeys:
         found = held.find(kid)
         if found:
             may = now >= self.refresh_at and now >= self._retry_at
-            return Ask(found, refresh=may, wait=may and now >= self._expires_at)
+            # nobody waits once more for an issuer that is known not to answer: it may hang each time
+            return Ask(found, refresh=may, wait=may and now >= self._expires_at and not self.failing)
         if now < self._unknown_at or now < self._retry_at:
             return Ask(())
         self._unknown_at = now + self._cooldown

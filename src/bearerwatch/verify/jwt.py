@@ -114,6 +114,8 @@ class JwtVerifier:
         if unknown := sorted(set(self._algorithms) - ALGORITHMS):
             there = ", ".join(sorted(ALGORITHMS))
             raise ConfigurationError(f"algorithms: there is no {unknown[0]!r}; there are {there}")
+        if not hasattr(keys, "afind"):
+            raise ConfigurationError("keys: give Keys or Jwks, such as Jwks.discover(issuer)")
         if not self._algorithms:
             raise ConfigurationError("algorithms: name those the issuer signs with, such as RS256")
         if unknown := sorted(frozenset(ignored_headers) - _FOREIGN):
