@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -73,6 +74,19 @@ def test_a_receiver_that_comes_late_gets_what_is_kept_for_it(tmp_path: Path) -> 
         sink.close()
         got = [parse(bound.recv(65536)).data[DATA]["event_id"] for _ in range(5)]
     assert got == IDS[:5]
+
+
+def test_one_too_large_for_a_datagram_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    with datagrams(tmp_path / "log") as bound:
+        sink = opened(f"syslog+unix://{tmp_path / 'log'}?max_bytes=65000")
+        sink._wire.write([])  # connects
+        assert sink._wire._socket is not None
+        sink._wire._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        sink.send(make_event(path="/large", detail="x" * 60_000))
+        sink.send(EVENTS[0])
+        assert parse(bound.recv(65536)).data[DATA]["event_id"] == IDS[0]
+        sink.close()
+    assert sink.dropped == 1
 
 
 def test_a_bad_address_is_an_error_at_the_start() -> None:

@@ -43,7 +43,7 @@ class SyslogTarget:
         self._report = report
 
     def send(self, events: list[AuthEvent]) -> int:
-        """Send *events*.
+        """Send *events*; returns how many were too large for a datagram of this system.
 
         Raises:
             ExportError: the receiver cannot be reached for as long as we have patience.
@@ -53,11 +53,9 @@ class SyslogTarget:
         pause = _FIRST_PAUSE
         while True:
             try:
-                self._wire.write(messages)
+                return self._wire.write(messages)
             except OSError as error:
                 why = _reason(error)
-            else:
-                return 0
             seconds = pause * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads load
             if time.monotonic() + seconds > give_up:
                 raise ExportError(f"the syslog receiver cannot be reached ({why}): run the export again later")

@@ -135,7 +135,7 @@ def _about(event: AuthEvent) -> dict[str, Any]:
         "id": event.event_id,
         "kind": "event",
         "module": "bearerwatch",
-        "dataset": f"bearerwatch.{event.kind}",
+        "dataset": "bearerwatch." + event.kind,
     }
     if event.kind == Kind.AUTH:
         about["category"] = ["authentication", "api"]

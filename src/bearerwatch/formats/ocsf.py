@@ -164,7 +164,7 @@ def _metadata(event: AuthEvent, known_as: str | None) -> dict[str, Any]:
         "version": VERSION,
         "product": _PRODUCT,
         "uid": event.event_id,
-        "log_name": f"bearerwatch.{event.kind}",
+        "log_name": "bearerwatch." + event.kind,
         "log_version": str(event.schema_version),
     }
     if known_as is not None:

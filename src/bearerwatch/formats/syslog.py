@@ -34,11 +34,10 @@ EXAMPLE_PEN = 32473
 """The enterprise number for examples (RFC 5612)."""
 
 _TRACE = ("trace_id", "span_id")
-_OTHERWISE = ("kind", "ts", "count", "verified")
+_OTHERWISE = ("kind", "ts", "outcome", "count", "verified")
 # What is needed most stands first: what does not fit is left out from the end.
 _FIRST = (
     "event_id",
-    "outcome",
     "reason",
     "status",
     "token_id",
@@ -60,7 +59,7 @@ _PARAMS = _FIRST + tuple(
 MAPPING: Mapping[str, str] = {
     "kind": "MSGID",
     "ts": "TIMESTAMP",
-    **{name: f"bearerwatch@PEN {name}" for name in ("count", "verified", *_PARAMS)},
+    **{name: f"bearerwatch@PEN {name}" for name in ("outcome", "count", "verified", *_PARAMS)},
     **{name: f"opentelemetry {name}" for name in _TRACE},
 }
 """Where each field of an event stands. MSGID is the outcome, if there is one."""
@@ -111,6 +110,8 @@ class Syslog:
         if not _plain("".join(params), quotes=2 * len(params)):
             known = [pair for pair in zip(_BEGINNINGS, values, strict=True) if pair[1] is not None]
             params = [f'{begin}{_escaped(str(value))}"' for begin, value in known]
+        if event.outcome is not None:
+            params.insert(1, ' outcome="' + event.outcome + '"')
         if event.verified:
             params.insert(0, ' verified="true"')
         if event.count != 1:
@@ -126,7 +127,7 @@ class Syslog:
         else:
             severity = 4 if event.outcome in FAILURES or event.kind == Kind.LEAK else 6
         origin = _origin(event.instance or "-", event.service or "bearerwatch")
-        return f"<{self._base + severity}>1 {instant(event)} {origin} {event.outcome or event.kind} "
+        return f"<{self._base + severity}>1 {instant(event)} {origin} " + (event.outcome or event.kind) + " "
 
     def _fitted(self, head: str, params: list[str], trace: str, text: str) -> bytes:
         """As much of it as there is room for: long values cut, then the message left out, then the last values."""

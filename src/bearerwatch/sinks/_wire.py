@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -33,35 +34,40 @@ class Wire:
         self.datagrams = to.transport in ("udp", "unix")
         """Whether each message goes by itself."""
 
-    def write(self, messages: list[bytes]) -> None:
+    def write(self, messages: list[bytes]) -> int:
         """Send *messages*; those that went by themselves are removed from the list.
+
+        Returns:
+            How many were too large for a datagram here, and are lost.
 
         Raises:
             OSError: the receiver is away; of a stream, none may have arrived.
         """
         if self._socket is not None and not (self._to.transport == "tcp" and _left(self._socket)):
-            try:
-                self._write(self._socket, messages)
-            except OSError:
-                pass  # it may be back already
-            else:
-                return
+            with suppress(OSError):  # it may be back already
+                return self._written(self._socket, messages)
         self.close()
         self._socket = self._connected()
         try:
-            self._write(self._socket, messages)
+            return self._written(self._socket, messages)
         except OSError:
             self.close()
             raise
 
-    def _write(self, connection: socket.socket, messages: list[bytes]) -> None:
-        if self.datagrams:
-            while messages:
-                connection.send(messages[0])
-                del messages[0]
-        else:
+    def _written(self, connection: socket.socket, messages: list[bytes]) -> int:
+        lost = 0
+        if not self.datagrams:
             connection.sendall(b"".join(map(frame, messages)))
             messages.clear()
+        while messages:
+            try:
+                connection.send(messages[0])
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise
+                lost += 1  # no other try would fare better, and those behind it wait
+            del messages[0]
+        return lost
 
     def farewell(self) -> None:
         """Say that nothing more comes, and wait some seconds until the receiver has read everything.

@@ -41,10 +41,9 @@ class SyslogSink:
     def _deliver(self, events: list[AuthEvent]) -> int:
         messages = [self._encode(event) for event in events]
         try:
-            self._wire.write(messages)
+            return self._wire.write(messages)
         finally:
             del events[: len(events) - len(messages)]
-        return 0
 
     def close(self) -> None:
         """Deliver what is left, and hang up."""
