@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.store import offsets
 from bearerwatch.store import state as state_module
+from bearerwatch.store.migrations import head
 from bearerwatch.store.state import State, StateBusy, default_url
 
 
@@ -250,7 +251,7 @@ class TestMigrate:
         for thread in threads:
             thread.join()
 
-        assert {state.revision() for state in states} == {"0001"}
+        assert {state.revision() for state in states} == {head()}
         for state in states:
             state.close()
 
