@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -32,8 +33,8 @@ class Store:
 
     def __init__(self, path: str | None = None) -> None:
         self._path = path or os.environ.get("SHOP_DB", "shop.db")
+        self._let_readers_and_writers_at_it()
         with self._open() as con:
-            con.execute("PRAGMA journal_mode=WAL")
             con.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         with self._open() as con:
             con.execute("BEGIN IMMEDIATE")
@@ -89,6 +90,20 @@ class Store:
 
     def is_revoked(self, reference: str) -> bool:
         return self._one("SELECT 1 FROM revoked WHERE reference = ?", reference) is not None
+
+    def _let_readers_and_writers_at_it(self) -> None:
+        """Turn write-ahead logging on. Workers start together, and here SQLite does not wait for the other itself."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                with self._open() as con:
+                    con.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def _one(self, sql: str, value: object) -> tuple | None:
         with self._open() as con:

@@ -6,12 +6,14 @@ import difflib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -274,6 +276,19 @@ def test_credential_stores_hold_no_token(api: Running) -> None:
     report = Sweep({"key": key})([store, *[p for p in store.parent.glob(f"{store.name}-*") if p.exists()]])
 
     assert report.clean
+
+
+def test_workers_that_start_together_wait_for_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE begun (x)")
+        other.execute("BEGIN IMMEDIATE")
+        command = [sys.executable, "-c", "import sys; from shop.store import Store; Store(sys.argv[1])", str(path)]
+        with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(SAMPLES)}) as starting:
+            with pytest.raises(subprocess.TimeoutExpired):
+                starting.wait(1.0)
+            other.execute("COMMIT")
+            assert starting.wait(10) == 0
 
 
 def test_the_readmes_name_files_that_exist() -> None:
