@@ -40,6 +40,12 @@ def test_a_trusted_peers_trace_goes_on_with_a_span_of_our_own() -> None:
     assert ids["span_id"] != SPAN
 
 
+def test_a_tracestate_that_is_none_is_not_passed_on() -> None:
+    told, ids = asked(traceparent=PARENT, tracestate="rojo=1\r\nSet-Cookie: a=b")
+    assert "tracestate" not in told
+    assert ids["trace_id"] == TRACE
+
+
 def test_a_stranger_chooses_nothing() -> None:
     told, ids = asked("203.0.113.7", traceparent=PARENT, tracestate="rojo=1", request_id="chosen-by-client")
     assert not leaked(f"{TRACE}{SPAN}", repr(told), repr(ids))

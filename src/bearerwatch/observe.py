@@ -403,6 +403,11 @@ class Exchange:
                 pass
             self._reset = None
 
+    def hand_back(self) -> None:
+        """As :meth:`leave`, where the task serves no other request: it knows this as the one it has served lately."""
+        self.leave()
+        lately.set(self._context)
+
     def release(self) -> None:
         """The request is over: its token is no longer live."""
         if self._token is not None:
@@ -448,9 +453,8 @@ class Exchange:
             current.reset(reset)
 
     def end(self) -> None:
-        """The request is over and no longer current; its task knows it as the one it has served lately."""
-        self.leave()
-        lately.set(self._context)
+        """The request is over and no longer current."""
+        self.hand_back()
         self.release()
 
     def _event(self, status: int, route: str | None, challenge: str | None, raised: bool, judged: int) -> AuthEvent:

@@ -21,7 +21,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware as OtelAsgi
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware as OtelWsgi
 from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs import export as otel_export
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -339,9 +339,10 @@ def test_where_nothing_is_recorded_a_callers_span_is_nobodys(told: Told) -> None
 
 
 def test_exported_lines_have_ids_and_trace(told: Told) -> None:
-    exporter = InMemoryLogRecordExporter()
+    name = "InMemoryLogRecordExporter"
+    exporter = getattr(otel_export, name if hasattr(otel_export, name) else "InMemoryLogExporter")()  # its name of old
     logs = LoggerProvider()
-    logs.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    logs.add_log_record_processor(otel_export.SimpleLogRecordProcessor(exporter))
     with pytest.warns(DeprecationWarning, match="LoggingHandler"):
         handler = LoggingHandler(logger_provider=logs)
     log.addHandler(handler)

@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from bearerwatch import _trace
 from bearerwatch.context import RequestContext, current
 
-__all__ = ["LOG_IDS", "UNKNOWN", "ids_of", "known_ids", "log_ids"]
+__all__ = ["LOG_IDS", "NOBODYS", "UNKNOWN", "ids_of", "known_ids", "log_ids"]
 
 LOG_IDS = ("request_id", "trace_id", "span_id", "parent_request_id", "token_id", "task_id")
 """What a line is given; each is called as in the events."""
 UNKNOWN = "-"
 """Stands for an id that is not known: a format that names it works outside of requests, too."""
-_NOBODYS: Mapping[str, str] = dict.fromkeys(LOG_IDS, UNKNOWN)
+NOBODYS: Mapping[str, str] = dict.fromkeys(LOG_IDS, UNKNOWN)
+"""Those of a line that is of no request."""
 
 
 def log_ids() -> Mapping[str, str]:
     """All of :data:`LOG_IDS` for a line written now; :data:`UNKNOWN` where there is none. Not to be changed."""
     context = current.get()
-    return _NOBODYS if context is None else ids_of(context)
+    return NOBODYS if context is None else ids_of(context)
 
 
 def known_ids() -> dict[str, str]:

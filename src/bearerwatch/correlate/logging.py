@@ -17,7 +17,7 @@ import msgspec
 
 from bearerwatch import _guard
 from bearerwatch.context import lately
-from bearerwatch.correlate.ids import LOG_IDS, UNKNOWN, ids_of, log_ids
+from bearerwatch.correlate.ids import LOG_IDS, NOBODYS, UNKNOWN, ids_of, log_ids
 from bearerwatch.errors import ConfigurationError
 
 __all__ = ["AddIds", "JsonFormatter", "LogIds", "append_ids", "is_usual", "log_ids_of", "mark"]
@@ -29,10 +29,11 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 _FIELDS = frozenset({"timestamp", "level", "logger", "message", "exception", "stack", *LOG_IDS})
 _EXACT = 1 << 63
 """Integers from here on may have more digits than Python shows."""
-_GRANIANS = "granian.access"
-_AFTERWARDS = frozenset({"gunicorn.access", _GRANIANS})
-"""Loggers of access logs that are written once a request is over."""
-_GUNICORNS = "{bearerwatch.exchange}e"
+_SERVERS = frozenset({"uvicorn.access", "uvicorn.error", "granian.access"})
+_GUNICORN = "gunicorn.access"
+_AFTERWARDS = _SERVERS | {_GUNICORN}
+"""Loggers that are written to once a request is over."""
+_ATOM = "{bearerwatch.exchange}e"
 """What gunicorn calls the exchange that an integration has left in the environ, among the atoms of its access log."""
 
 
@@ -45,7 +46,7 @@ def mark(record: logging.LogRecord) -> bool:
     held = record.__dict__
     try:
         ids = log_ids()
-        if record.name in _AFTERWARDS:
+        if ids is NOBODYS and (record.name in _AFTERWARDS or "request" in held):
             ids = _answered(record) or ids
         if len(held) <= _USUAL_LENGTH:
             held.update(ids)
@@ -67,12 +68,22 @@ def is_usual(held: Mapping[str, Any], known: int = 0) -> bool:
 
 
 def _answered(record: logging.LogRecord) -> Mapping[str, str] | None:
-    """The ids of the request a line of an access log is about that is written when the request is over."""
-    atoms: Any = record.args
-    if record.name == _GRANIANS:
+    """The ids of the request that a line is about which is written when that is over.
+
+    Servers over ASGI have a task for each request, which knows what it has served lately; gunicorn shows what the
+    environ holds, and Django the request.
+    """
+    context = None
+    if record.name in _SERVERS:
         context = lately.get()
+    elif record.name == _GUNICORN:
+        atoms: Any = record.args
+        exchange = atoms.get(_ATOM) if isinstance(atoms, dict) else None
+        context = getattr(exchange, "context", None)
     else:
-        context = getattr(atoms.get(_GUNICORNS), "context", None) if isinstance(atoms, dict) else None
+        environ = getattr(record.__dict__["request"], "META", None)
+        if isinstance(environ, dict):
+            context = getattr(environ.get("bearerwatch.exchange"), "context", None)
     return None if context is None else ids_of(context)
 
 

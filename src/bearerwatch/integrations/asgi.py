@@ -109,7 +109,7 @@ class BearerwatchMiddleware:
                 exchange.finish(499, _route(scope, root))
             else:
                 exchange.finish(status or 500, _route(scope, root), challenge, raised=True)
-            exchange.leave()  # the token stays live until the traceback, which somebody will log, is gone
+            exchange.hand_back()  # the token stays live until the traceback, which somebody will log, is gone
             raise
         if not exchange.finished:
             exchange.finish(status or 500, _route(scope, root), challenge, raised=status is None)
@@ -139,7 +139,7 @@ class BearerwatchMiddleware:
                 socket.finish(socket.status or 499)
             else:
                 socket.finish(500, raised=True)
-            exchange.leave()  # as above
+            exchange.hand_back()  # as above
             raise
         socket.finish(socket.status or 403)
         exchange.end()

@@ -94,8 +94,11 @@ class Middleware:
             response = await self.get_response(request)
         except BaseException as error:
             _raised(exchange, request, error)
+            exchange.hand_back()
             raise
-        return _answered(exchange, request, response)
+        _answered(exchange, request, response)
+        exchange.hand_back()
+        return response
 
     def process_exception(self, _request: Any, error: Exception) -> None:
         """Hear what a view has raised: Django calls this, and answers as it would have."""
