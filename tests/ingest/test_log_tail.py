@@ -277,6 +277,17 @@ def test_a_gap_is_told(log: Followed, said: Any) -> None:
     assert log.tail.figures().lost == 1
 
 
+def test_another_log_of_the_same_service_is_no_gap(log: Followed, state: State, said: Any, tmp_path: Path) -> None:
+    log.write(150)
+    log.lines()
+    (tmp_path / "second.log").write_bytes(b"something else\n")
+    second = LogTail(tmp_path / "second.log", "access:edge", state, complain=said)
+
+    assert [raw.line for raw in second.poll()] == [b"something else"]
+    assert said.text == ""
+    second.close()
+
+
 def test_a_log_that_is_not_there_is_told_of_once(log: Followed, said: Any) -> None:
     for _ in range(5):
         assert log.lines() == []

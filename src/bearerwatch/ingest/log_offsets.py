@@ -31,7 +31,7 @@ class LogOffsets:
             log.saved, log.saving = log.offset, None
             if log.offset == log.committed:
                 continue
-            log.saving = self._marks.segment(log.head, log.offset, log.segment)
+            log.saving = self._marks.segment(log.head, log.offset, log.segment, log.name)
             if log.saving is not None:
                 moved[log.saving] = log.offset
                 if log.segment is not None and log.segment != log.saving:

@@ -201,7 +201,7 @@ class LogTail:
             return
         found = [(path, self._opened(path, marks.find, unknown=True)) for path in self._beside()]
         known = [place for place, (_, log) in enumerate(found) if log is not None and log.segment is not None]
-        if not known and current is not None and current.segment is None:
+        if not known and current is not None and current.segment is None and marks.knows(str(self.path)):
             self._lost += 1
             self._complain(
                 f"gap {self.path}",

@@ -20,10 +20,15 @@ HEAD_BYTES = 4_096
 """How much of a file's beginning is looked at, in bytes."""
 _MOST = 4_000
 _DAY = len("2026-01-01.")
+_END = _DAY + 32
 
 
 def _hash(head: bytes) -> str:
     return blake2b(head, digest_size=16, person=b"bearerwatch log").hexdigest()
+
+
+def _name(path: str) -> str:
+    return blake2b(path.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
 
 
 def same_beginning(head: bytes, other: bytes, offset: int) -> bool:
@@ -48,10 +53,14 @@ class Marks:
         with state.read() as conn:
             known = offsets.load(conn, source)
         self._offsets = {segment: offset for (of, segment), offset in known.items() if of == source}
-        self._by_hash = {segment[_DAY:]: segment for segment in self._offsets}
+        self._by_hash = {segment[_DAY:_END]: segment for segment in self._offsets}
 
     def __bool__(self) -> bool:
         return bool(self._offsets)
+
+    def knows(self, path: str) -> bool:
+        """Whether a log of that name was read."""
+        return any(segment[_END + 1 :] == _name(path) for segment in self._offsets)
 
     def find(self, head: bytes) -> tuple[str, int] | None:
         """The segment and the offset of the log that begins with *head*, if it was read before."""
@@ -62,19 +71,20 @@ class Marks:
                 return segment, self._offsets[segment]
         return None
 
-    def segment(self, head: bytes, offset: int, before: str | None) -> str | None:
+    def segment(self, head: bytes, offset: int, before: str | None, path: str) -> str | None:
         """What the log is remembered as at *offset*; ``None`` if *head* is not all that takes.
 
         Args:
             head: how it begins.
             offset: how far it was read, in bytes.
             before: what it was remembered as until now.
+            path: what it is called.
         """
         length = min(HEAD_BYTES, offset)
         if len(head) < length:
             return None
         day = datetime.now(UTC).strftime("%Y-%m-%d.") if before is None else before[:_DAY]
-        return day + _hash(head[:length])
+        return f"{day}{_hash(head[:length])}.{_name(path)}"
 
     def save(self, tx: Connection, moved: Mapping[str, int], forget: Iterable[str]) -> None:
         """Write offsets by segment in transaction *tx*, and forget segments, and the oldest if there are very many."""
@@ -89,6 +99,6 @@ class Marks:
         """What :meth:`save` wrote is durable."""
         for segment in set(forget) - moved.keys():
             self._offsets.pop(segment, None)
-            self._by_hash.pop(segment[_DAY:], None)
+            self._by_hash.pop(segment[_DAY:_END], None)
         self._offsets.update(moved)
-        self._by_hash.update((segment[_DAY:], segment) for segment in moved)
+        self._by_hash.update((segment[_DAY:_END], segment) for segment in moved)

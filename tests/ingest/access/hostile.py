@@ -51,7 +51,7 @@ def survives(layout: str, *examples: str) -> None:
     events = AccessEvents(read, "edge", Settings(), live=True)
     whole: Callable[[Any, datetime], Any] = AccessDecoder(Decoder(), lambda _: events)
 
-    @settings(max_examples=150)
+    @settings(max_examples=100)
     @given(st.sampled_from(examples), st.integers(0, 400), st.integers(0, 30), st.lists(_PIECES, max_size=6))
     def changed(line: str, at: int, length: int, pieces: list[str]) -> None:
         at %= len(line) + 1
@@ -62,7 +62,7 @@ def survives(layout: str, *examples: str) -> None:
         done = whole([RawLine("access:edge", "access.log", len(raw) + 1, raw)], NOW)
         assert len(done.lines) + len(done.rejected) + done.duplicates <= 3
 
-    @settings(max_examples=50)
+    @settings(max_examples=30)
     @given(st.binary(max_size=300))
     def noise(raw: bytes) -> None:
         whole([RawLine("access:edge", "access.log", len(raw) + 1, raw)], NOW)

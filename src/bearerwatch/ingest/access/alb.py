@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, tzinfo
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from bearerwatch.errors import ConfigurationError
@@ -21,7 +20,7 @@ __all__ = ["open_format"]
 
 _FIELD = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^ "]\S*+)')
 _TYPES = frozenset({"http", "https", "h2", "grpcs", "ws", "wss"})
-_LEAST, _MOST = 13, 64
+_LEAST = 13
 _CLIENT, _STATUS, _REQUEST, _AGENT, _TRACE, _CREATED = 3, 8, 12, 13, 17, 21
 _ROOT = re.compile(r"\bRoot=(1-([0-9a-f]{8})-([0-9a-f]{24}))(?![0-9a-f])")
 _PORT = re.compile(r":\d{1,5}\Z")
@@ -37,7 +36,7 @@ def open_format(layout: str, zone: tzinfo) -> ReadLine:  # noqa: ARG001 - its ti
 
 
 def _read(line: str) -> AccessLine:
-    fields = [match[2] if match[1] is None else match[1] for match in islice(_FIELD.finditer(line), _MOST)]
+    fields = [quoted or plain for quoted, plain in _FIELD.findall(line)]
     if len(fields) < _LEAST or fields[0] not in _TYPES:
         raise Unreadable(
             "layout", "the line is no access-log entry of an Application Load Balancer; is it a connection log?"
