@@ -58,6 +58,8 @@ class CachedKeys:
     def ask(self, kid: str | None, now: float) -> Ask:
         """What to do for a token that names *kid*.
 
+        Nobody waits once more for an issuer that is known not to answer: it may hang each time, and the service too.
+
         Raises:
             KeysUnavailable: there are none, and asking has just failed.
         """
@@ -65,11 +67,10 @@ class CachedKeys:
         if held is None:
             if now < self._retry_at:
                 raise KeysUnavailable(self._retry_at - now)
-            return Ask((), refresh=True, wait=True)
+            return Ask((), refresh=True, wait=not self.failing)
         found = held.find(kid)
         if found:
             may = now >= self.refresh_at and now >= self._retry_at
-            # nobody waits once more for an issuer that is known not to answer: it may hang each time
             return Ask(found, refresh=may, wait=may and now >= self._expires_at and not self.failing)
         if now < self._unknown_at or now < self._retry_at:
             return Ask(())

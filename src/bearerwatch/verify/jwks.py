@@ -226,6 +226,8 @@ class Jwks:
             unknown = not asked.keys and self._cached.held is not None
             if asked.refresh and flight is None:
                 flight = self._begin()
+            if self._cached.held is None and not asked.wait:
+                raise KeysUnavailable(1)
             if not asked.wait and not (unknown and flight is not None):
                 return asked.keys, None
             if unknown and self._waiting >= _MAX_WAITING:  # anybody can make up a kid: not all workers wait for that
