@@ -100,7 +100,6 @@ def export(
     """
     from bearerwatch.store.reader import Reader  # noqa: PLC0415 - loads DuckDB
 
-    now = datetime.now(UTC)
     if to is not None and out != _STDOUT:
         raise ConfigurationError("--out and --to are two ways: give one of them")
     chosen = _format(form, out, to)
@@ -108,12 +107,7 @@ def export(
         raise ConfigurationError(f"--outcome is one of {', '.join(Outcome)}")
     patience = duration(retry_for, "--retry-for").total_seconds()
     folder = state_folder(state)
-    if since is None and checkpoint is None:
-        since = "1h"
-    start = None if since is None else moment(since, "--since", now)
-    end = None if until is None else moment(until, "--until", now)
-    if start is not None and end is not None and end <= start:
-        raise ConfigurationError("--until lies before --since: swap them")
+    start, end = _span("1h" if since is None and checkpoint is None else since, until)
     filters: dict[str, Any] = {
         "outcome": sorted(set(outcome)) if outcome else None,
         "tokens": None if token is None else token_ids(token, folder),
@@ -129,6 +123,10 @@ def export(
             from bearerwatch.exports.checkpoint import Checkpoint  # noqa: PLC0415
 
             kept = stack.enter_context(closing(Checkpoint(checkpoint.expanduser(), _described(chosen, to, filters))))
+        target = None
+        if chosen != _PARQUET:  # first, so that what is wrong with it is said before anything is read
+            target = _target(chosen, out, to, headers_file, patience, replace=kept is None)
+            stack.enter_context(closing(target))
         try:
             batches = reader.batches(
                 since=start,
@@ -140,21 +138,28 @@ def export(
         except (LookupError, ValueError) as error:
             raise ConfigurationError(f"--token: {error}") from None
         if batches is None or (kept is not None and not batches.total):
-            say("no new event" if kept is not None else "no event fits")
-            if batches is None or kept is not None:
-                return
-        if chosen == _PARQUET:
+            say("no event fits" if kept is None else "no new event")
+            return
+        if target is None:
             counts = _parquet(batches, out, kept)
         else:
             from bearerwatch.exports.run import run  # noqa: PLC0415
 
-            target = _target(chosen, out, to, headers_file, patience, replace=kept is None)
             counts = run(batches, target, checkpoint=kept, report=say, every=5.0 if sys.stderr.isatty() else 60.0)
     if out != _STDOUT or to is not None:
         say(f"{counts.sent - counts.refused} events exported as {chosen}")
     if counts.refused:
         say(f"{counts.refused} events were refused by the receiver, for good")
         raise typer.Exit(1)
+
+
+def _span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    now = datetime.now(UTC)
+    start = None if since is None else moment(since, "--since", now)
+    end = None if until is None else moment(until, "--until", now)
+    if start is not None and end is not None and end <= start:
+        raise ConfigurationError("--until lies before --since: swap them")
+    return start, end
 
 
 def _format(form: str | None, out: Path, to: str | None) -> str:

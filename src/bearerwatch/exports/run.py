@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -33,11 +32,11 @@ def run(
     report: Callable[[str], None],
     every: float,
 ) -> Counts:
-    """Hand all *batches* to *target* and close it.
+    """Hand all *batches* to *target* and finish it.
 
     Args:
         batches: by arrival, where there is a checkpoint.
-        target: where they go.
+        target: where they go; the caller closes it.
         checkpoint: told how far that came.
         report: told how far it came.
         every: seconds between two such reports.
@@ -48,16 +47,15 @@ def run(
     sent = refused = 0
     mark: Mark | None = None
     said_at = time.monotonic()
-    with closing(target):
-        for events, mark in batches:
-            refused += target.send(events)
-            sent += len(events)
-            if checkpoint is not None and target.lasting:
-                checkpoint.reached(mark)
-            if time.monotonic() - said_at >= every:
-                said_at = time.monotonic()
-                report(f"{sent} of {max(batches.total, sent)} events")
-        target.finish()
+    for events, mark in batches:
+        refused += target.send(events)
+        sent += len(events)
+        if checkpoint is not None and target.lasting:
+            checkpoint.reached(mark)
+        if time.monotonic() - said_at >= every:
+            said_at = time.monotonic()
+            report(f"{sent} of {max(batches.total, sent)} events")
+    target.finish()
     if checkpoint is not None and mark is not None:
         checkpoint.reached(mark)
     return Counts(sent, refused)
