@@ -15,10 +15,10 @@ from bearerwatch.context import live
 from bearerwatch.leaks.gate import Gate, _every
 from bearerwatch.leaks.pieces import pieces
 from bearerwatch.leaks.scan import Scanner
+from bearerwatch.redact import gate as forms
 from bearerwatch.redact._accel import Prefilter
 from bearerwatch.redact.engine import find
 from bearerwatch.redact.exact import ANCHORS
-from bearerwatch.redact.gate import PREFILTER
 
 TOKENS = [fakes.jwt(), fakes.jwt({"exp": 1}), fakes.opaque(), fakes.opaque(60), "ghp_" + fakes.opaque(36)]
 SHORT = fakes.opaque(24)
@@ -154,7 +154,7 @@ def test_a_token_known_by_value_is_found_though_no_anchor_tells_it(gate: Gate) -
 
 def test_hyperscan_is_made_ready_once_there_is_much_to_look_through(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("hyperscan")
-    monkeypatch.setattr("bearerwatch.leaks.gate.PREFILTER", Prefilter(PREFILTER._expressions))
+    monkeypatch.setattr("bearerwatch.leaks.gate.LINES", Prefilter(forms.LINES._expressions))
     patient = Gate(1000)
     line = f"Bearer {SHORT} token={SHORT}\n".encode()
     assert len(list(patient(line))) == 1

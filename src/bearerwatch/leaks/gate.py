@@ -11,7 +11,7 @@ from itertools import chain
 
 from bearerwatch.context import live
 from bearerwatch.redact.exact import ANCHORS, BESIDES
-from bearerwatch.redact.gate import PREFILTER
+from bearerwatch.redact.gate import LINES, PREFILTER
 from bearerwatch.redact.patterns import LONG
 from bearerwatch.redact.views import undone
 
@@ -55,7 +55,7 @@ class Gate:
     def __init__(self, first: int = 0) -> None:
         PREFILTER.held = first > 0
         self._left = first
-        self._scan = None if first else PREFILTER.places()
+        self._scan = None if first else LINES.places()
         every = (*ANCHORS, *(word for word, _, _ in BESIDES))
         # An anchor that holds another one adds nothing; and lines beyond ASCII are let through anyway.
         anchors = [a for a in every if a.isascii() and not any(other != a and other in a for other in every)]
@@ -73,7 +73,8 @@ class Gate:
         if self._left > 0:
             self._left -= len(chunk)
             if self._left <= 0:
-                self._scan = PREFILTER.places()
+                PREFILTER.held = False  # where there is so much to read, some of it may be worth that, too
+                self._scan = LINES.places()
         if self._scan is not None:
             found = self._scan(chunk)
             if not chunk.isascii():

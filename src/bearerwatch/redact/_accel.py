@@ -32,14 +32,18 @@ class Prefilter:
     processes that come after.
     """
 
-    def __init__(self, expressions: Callable[[], list[tuple[int, str]]], *, kept: str | None = None) -> None:
+    def __init__(
+        self, expressions: Callable[[], list[tuple[int, str]]], *, once: bool = False, kept: str | None = None
+    ) -> None:
         """Nothing is compiled before the first question.
 
         Args:
             expressions: gives them, in Hyperscan's syntax, each with a number; several may have the same.
+            once: whether it is enough to know of the first place where an expression matches, which is quicker.
             kept: the name under which what is compiled is kept in the state folder; nothing is without one.
         """
         self._expressions = expressions
+        self._once = once
         self._name = kept
         self.held = False
         """Whether it is compiled only once somebody waits for it: a process that ends soon has no use for it."""
@@ -67,7 +71,10 @@ class Prefilter:
         return found
 
     def places(self) -> Callable[[bytes], list[int]] | None:
-        """A function from bytes to the places where something has matched, in no order; ``None`` without Hyperscan."""
+        """A function from bytes to the places where something has matched, in no order; ``None`` without Hyperscan.
+
+        All of them, unless it was made to tell the first ones alone.
+        """
         if _library() is None or not self.ready():
             return None
         scan = self._scan
@@ -127,7 +134,7 @@ class Prefilter:
             expressions=[expression.encode("ascii") for expression in expressions],
             ids=list(numbers),
             elements=len(expressions),
-            flags=0,
+            flags=hyperscan.HS_FLAG_SINGLEMATCH if self._once else 0,
         )
         if kept is not None:
             kept.save(hyperscan.dumpb(database))

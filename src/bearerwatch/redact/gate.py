@@ -19,7 +19,7 @@ from bearerwatch.redact.spans import Span
 from bearerwatch.redact.strings import asked, grown, which_of
 from bearerwatch.redact.views import HIDING, NOISY, noisy
 
-__all__ = ["ENCODED", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
+__all__ = ["ENCODED", "LINES", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
 
 _Find = Callable[[str], list[Span]]
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -70,11 +70,16 @@ ENCODED = len(FORMS) + len(BESIDES)
 NOISE = ENCODED + 1
 """What makes a text worth a closer look: that a form matches (its number), or it may hold a token that is encoded, or
 one in disguise."""
-PREFILTER = Prefilter(
-    lambda: [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY)],
-    kept="forms.hyperscan",
-)
+
+
+def _expressions() -> list[tuple[int, str]]:
+    return [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY)]
+
+
+PREFILTER = Prefilter(_expressions, once=True, kept="texts.hyperscan")
 """Which of these an ASCII text may be."""
+LINES = Prefilter(_expressions, kept="lines.hyperscan")
+"""The same of many lines at once: where in them."""
 _LONG = "x" * 20
 """No token that is told by its issuer's mark alone is shorter, and without as many of them."""
 _WIDE = re.compile(r"[A-Za-z0-9_+/.~=%@:-]{20,}")

@@ -32,17 +32,13 @@ _H = r"[0-9a-f]"
 _END = r"(?![A-Za-z0-9+/=_-])"
 """After a short mark: amid base64 of other things it stands by chance."""
 
-_SNOWFLAKES = " ".join(
-    first + second for first in ("mt", "mj", "mz", "nd", "nt", "nj", "nz", "od", "ot") for second in "aeimquycgk"
-)
-"""How base64 of a number begins that has no zero before it; in lower case."""
-
 PROVIDERS: tuple[Provider, ...] = (
     _of(
         "discord",
-        _SNOWFLAKES,
-        rf"(?:M[Tjz]|N[DTjz]|O[DT])[AEIMQUYcgk]{_A}{{20,25}}\.{_W}{{6}}\.{_W}{{27,38}}{_END}",
-        "https://docs.discord.com/developers/reference#authentication; the number of the account, a moment, and a MAC",
+        "mta mte mti mtm mtq mtu mty mtc mtg mtk",
+        rf"MT[AEIMQUYcgk]{_A}{{20,25}}\.{_W}{{6}}\.{_W}{{27,38}}{_END}",
+        "https://docs.discord.com/developers/reference#authentication; base64 of the account's number, which begins"
+        " with a one as a rule, a moment, and a MAC",
     ),
     _of(
         "github",
