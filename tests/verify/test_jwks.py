@@ -364,6 +364,20 @@ def _certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, ssl.create_default_context(cadata=pem.decode())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_whatever_ends_the_thread_another_one_begins(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an error of ours would: nobody waits for ever, and what is there serves on."""
+    jwks = Jwks(server.url(), cooldown=0.01)
+    jwks.find("k1")
+    with monkeypatch.context() as broken:
+        broken.setattr(jwks, "_fetched", lambda: 1 / 0)
+        assert jwks.find("k2") == ()
+        until(lambda: jwks._thread is None)
+    assert kids(jwks.find("k1")) == ["k1"]
+    server.answers["/keys"] = {"keys": [issuer("ES256", "k2").jwk]}
+    until(lambda: kids(jwks.find("k2")) == ["k2"])
+
+
 def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
     server_side, trusting = _certificate(tmp_path)
     with key_server(server_side) as server:

@@ -314,6 +314,12 @@ class Jwks:
             self._used = False
             return self._wake, max(0.0, self._cached.due_at() - time.monotonic())
 
+    def _left(self, thread: threading.Thread) -> None:
+        """*thread* asks no more, whatever ended it: the next who wants to know begins another."""
+        with self._lock:
+            if self._thread is thread:
+                self._thread = None
+
     def _fetched(self) -> Fetched:
         if self._issuer is None:
             return self._get(self.url)
@@ -360,11 +366,15 @@ os.register_at_fork(after_in_child=_forked)
 
 def _keep(reference: weakref.ref[Jwks]) -> None:
     """Ask now, and again whenever it is time, as long as somebody uses the keys."""
-    while (keeper := reference()) is not None:
-        keeper._once()  # noqa: SLF001
-        rest = keeper._rest()  # noqa: SLF001
-        del keeper
-        if rest is None:
-            return
-        wake, pause = rest
-        wake.wait(pause)
+    try:
+        while (keeper := reference()) is not None:
+            keeper._once()  # noqa: SLF001
+            rest = keeper._rest()  # noqa: SLF001
+            del keeper
+            if rest is None:
+                return
+            wake, pause = rest
+            wake.wait(pause)
+    finally:
+        if (keeper := reference()) is not None:
+            keeper._left(threading.current_thread())  # noqa: SLF001
