@@ -46,7 +46,7 @@ _SAY_EVERY = 5.0
 @app.command(
     epilog="Example: bearerwatch ingest /var/log/nginx/access.log.*.gz --format nginx --service edge\n\n"
     "Example: bearerwatch ingest access.log --format 'nginx:$remote_addr [$time_local] \"$request\" $status'\n\n"
-    "Example: journalctl -u shop -o cat | bearerwatch ingest - --format uvicorn --service shop"
+    "Example: journalctl -u shop -o short-iso-precise | bearerwatch ingest - --format uvicorn --service shop"
 )
 def ingest(
     paths: Annotated[

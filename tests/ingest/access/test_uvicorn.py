@@ -67,7 +67,12 @@ def test_a_finished_file_without_times_is_refused_with_the_mend() -> None:
 
 @pytest.mark.parametrize(
     ("stamp", "micros"),
-    [("2026-11-22 11:09:06,310 ", 310_000), ("2026-11-22T11:09:06Z ", 0), ("2026-11-22 12:09:06.5+01:00 ", 500_000)],
+    [
+        ("2026-11-22 11:09:06,310 ", 310_000),
+        ("2026-11-22T11:09:06Z ", 0),
+        ("2026-11-22 12:09:06.5+01:00 ", 500_000),
+        ("2026-11-22T11:09:06.310000+0000 web uvicorn[7]: ", 310_000),
+    ],
 )
 def test_a_time_in_front(stamp: str, micros: int) -> None:
     line = open_format("uvicorn")(stamp + _LINE)
