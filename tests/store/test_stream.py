@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,3 +143,40 @@ def test_a_parquet_file_has_every_column_and_says_utc(reader: Reader, tmp_path: 
     assert (found, datetime.fromisoformat(latest)) == (140, mark.received_at)
     assert first == "2026-01-02 03:00:15+00"
     assert numbers(reader.batches(client_ip="192.0.2.1", by_arrival=True, after=mark)) == []
+
+
+def test_each_event_once_while_the_collector_writes_and_compacts(kept: Kept) -> None:
+    """A job that runs again and again, from the mark of its last run, beside the one who writes."""
+    done = threading.Event()
+
+    def collect() -> None:
+        number = 0
+        for _ in range(12):
+            rows = []
+            for _ in range(40):
+                happened = HOUR + timedelta(seconds=number * 7919 % 7200)  # over two hours, in no order
+                row = msgspec.json.decode(line(number, happened)) | {"received_at": datetime.now(UTC)}
+                rows.append(msgspec.json.encode(row))
+                number += 1
+            kept.keep(rows)
+            kept.lake.compact(HOUR + timedelta(days=1), limit=1)
+        done.set()
+
+    writer = threading.Thread(target=collect)
+    writer.start()
+    seen: list[int] = []
+    mark = None
+    try:
+        with Reader(kept.folder, report=kept.said.append) as reader:
+            last = False
+            while not last:
+                last = done.is_set()
+                batches = reader.batches(by_arrival=True, after=mark)
+                assert batches is not None
+                for batch in batches:
+                    seen += [int(event.event_id.replace("-", ""), 16) for event in batch.events]
+                    mark = batch.mark
+    finally:
+        writer.join()
+    assert sorted(seen) == list(range(480))
+    assert kept.said == []
