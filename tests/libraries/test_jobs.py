@@ -31,7 +31,7 @@ def begun(what: object, task_id: object = "a-task") -> Any:
     return context
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(what=junk | st.dictionaries(names, junk | st.from_regex(r"[A-Za-z0-9._-]{8,128}", fullmatch=True)), task_id=junk)
 def test_whatever_a_broker_holds_what_is_made_of_it_may_be_logged(what: object, task_id: object) -> None:
     context = begun(what, task_id)
@@ -45,7 +45,7 @@ def test_whatever_a_broker_holds_what_is_made_of_it_may_be_logged(what: object, 
         )
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(arguments=junk)
 def test_whatever_the_arguments_are_looking_at_them_changes_nothing(arguments: object) -> None:
     before = repr(arguments)
