@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,7 @@ from bearerwatch.event import REPEATED
 from bearerwatch.leaks.packed import zstd
 from bearerwatch.server.lock import StateLock
 from bearerwatch.store.folders import state_folder
+from bearerwatch.store.reader import Reader
 
 Run = Callable[..., Any]
 
@@ -223,3 +226,28 @@ def test_times_without_a_zone_are_of_the_one_that_is_named(ingest: Run, run: Run
     (event,) = _events(run)
     ago = datetime.now(UTC) - datetime.fromisoformat(event["ts"])
     assert timedelta(hours=2) <= ago < timedelta(hours=2, minutes=2)
+
+
+@pytest.mark.soak
+def test_killed_in_the_middle_and_given_again(ingest: Run, run: Run, tmp_path: Path) -> None:
+    """Whatever was committed is passed over, and the rest is taken: each line is one event."""
+    count = 90_000
+    path = _log(tmp_path, *(_line(number, ago=86_400 - number / 2) for number in range(count)))
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
+    command = [sys.executable, "-m", "bearerwatch.cli", "ingest", str(path), "--format", "nginx", "--service", "edge"]
+    for _ in range(2):
+        before = len(list((tmp_path / "state" / "lake").rglob("*.parquet")))
+        with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 90
+            while len(list((tmp_path / "state" / "lake").rglob("*.parquet"))) <= before:
+                assert time.monotonic() < deadline, "nothing is committed"
+                time.sleep(0.05)
+            time.sleep(0.3)
+            process.kill()
+    ran = ingest(path, "--json")
+    assert ran.code == 0
+    assert 0 < ran.json["events"] < count
+
+    with Reader(tmp_path / "state") as reader:
+        sql = "SELECT count(*) AS events, count(DISTINCT event_id) AS ids, count(DISTINCT path) AS paths FROM {events}"
+        assert reader.query(sql) == [{"events": count, "ids": count, "paths": count}]
