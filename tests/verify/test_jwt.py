@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import jwt as pyjwt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,13 @@ def test_a_good_token_of_each_algorithm_is_let_in(alg: str) -> None:
     assert (verdict.verified, verdict.subject, verdict.client_id) == (True, "41", "web")
     assert (verdict.issuer, verdict.scopes, verdict.reason) == (ISSUER, ("read",), None)
     assert verdict.expires_at == verdict.claims["exp"]
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "ES512", "EdDSA"])
+def test_tokens_that_another_library_makes_are_let_in(alg: str) -> None:
+    one = issuer(alg)
+    header = {"typ": "at+jwt", "kid": one.kid}
+    assert verifier(one)(pyjwt.encode(one.claims(), one.key.private_key, alg, header)).accepted
 
 
 @pytest.mark.parametrize(
