@@ -121,11 +121,22 @@ def test_a_credential_that_stands_in_the_log_is_fingerprinted_told_of_and_not_ke
 
 
 def test_a_token_in_both_places() -> None:
-    event = _events(
-        _LAYOUT, _line(auth=f"Bearer {fakes.jwt()}", request=f"GET /?access_token={fakes.jwt()}", status="401")
-    )[0]
+    """Each of the two leaks is an event of its own."""
+    token, other = fakes.jwt(), fakes.opaque()
+    line = _line(auth=f"Bearer {token}", request=f"GET /{other}?access_token={other} HTTP/1.1", status="401")
+    event, *leaks = _events(_LAYOUT, line)
 
     assert (event["outcome"], event["reason"], event["token_source"]) == ("malformed", "multiple_tokens", "header")
+    assert event["path"] == "/[token]"
+    assert sorted(leak["detail"] for leak in leaks) == ["access.log Authorization", "access.log query string"]
+    assert len({one["event_id"] for one in (event, *leaks)}) == 3
+    assert fakes.leaked(token, json.dumps([event, *leaks])) == fakes.leaked(other, json.dumps([event, *leaks])) == []
+
+
+def test_a_token_of_a_letter_makes_no_holes_in_paths() -> None:
+    event = _events(_LAYOUT, _line(request="GET /api/aa?access_token=a HTTP/1.1"))[0]
+
+    assert (event["path"], event["token_id"]) == ("/api/aa", "short:1")
 
 
 def test_a_password_is_told_of_without_a_fingerprint() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from hashlib import blake2b
 
 import msgspec
 
@@ -83,10 +84,11 @@ class AccessDecoder:
         raw, first = told[0]
         counts: Counter[str] = Counter(event.token_id for _, event in told if event.token_id is not None)
         token_id = counts.most_common(1)[0][0] if counts else None
-        head, tail = first.event_id[:-1], first.event_id[-1]
+        # an id of its own that is the same each time: of the first line's, and of what leaks there
+        own = blake2b(f"{first.event_id} {leak.where} {leak.form}".encode(), digest_size=6).hexdigest()
         event = AuthEvent(
             Kind.LEAK,
-            f"{head}{'fedcba9876543210'[int(tail, 16)]}",  # its own, and the same each time
+            first.event_id[: -len(own)] + own,
             first.ts,
             reason=leak.form,
             count=len(told),
@@ -94,6 +96,5 @@ class AccessDecoder:
             service=first.service,
             token_id=token_id,
             token_source="log",  # noqa: S106 - the name of a place
-            request_id=None,
         )
         return raw, event

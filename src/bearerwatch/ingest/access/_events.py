@@ -19,6 +19,7 @@ from bearerwatch.ingest.lines import MAX_LINE, RawLine
 from bearerwatch.known import NO_CREDENTIAL, Known, Memory
 from bearerwatch.observe import query_tokens
 from bearerwatch.redact import redact_text
+from bearerwatch.redact.engine import MIN_LIVE
 from bearerwatch.settings import Settings
 
 __all__ = ["AccessEvents", "Leaked"]
@@ -199,8 +200,17 @@ def _split(line: AccessLine) -> tuple[str | None, str | None]:
 
 
 def _without(text: str, secrets: list[str], known: Known) -> str:
-    """*text* without the line's own credentials, which may have no form to tell them by."""
-    for secret in secrets:
-        if secret and secret in text:
-            text = text.replace(secret, f"[token {known.token_id}]" if known.token_id else "[token]")
+    """*text* without the line's own credentials, which may have no form to tell them by.
+
+    Short ones are left, as in live requests: in their place would stand holes in whatever has those letters.
+
+    Args:
+        text: what a client wrote.
+        secrets: the credentials, first the one that is *known*.
+        known: what that is.
+    """
+    for place, secret in enumerate(secrets):
+        if len(secret) >= MIN_LIVE and secret in text:
+            named = known.token_id if place == 0 else None
+            text = text.replace(secret, "[token]" if named is None else f"[token {named}]")
     return text
