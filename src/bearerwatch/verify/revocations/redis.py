@@ -1,9 +1,9 @@
 """Revocations in Redis or Valkey: a hash of them, and a version that says when to read it anew.
 
-Keys, all under one prefix so that Redis Cluster keeps them together: ``{bearerwatch:revocations}`` maps token ids to
-lines of JSON, ``{bearerwatch:revocations}:version`` is drawn anew with every change, in the same transaction. (A count
-would begin again in a server that lost everything, and be mistaken for what was seen before.) The server must not evict
-them: ``maxmemory-policy noeviction`` or ``volatile-*``, for they carry no expiry.
+Keys: ``{bearerwatch:revocations}`` maps token ids to lines of JSON, ``{bearerwatch:revocations}:version`` is drawn anew
+with every change, in the same transaction. (A count would begin again in a server that lost everything, and be mistaken
+for what was seen before.) The server must not evict them: ``maxmemory-policy noeviction`` or ``volatile-*``, for they
+carry no expiry.
 """
 
 from __future__ import annotations
