@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+# Older versions have no wheels for newer Pythons.
+OLDEST_PYTHON ?= $(firstword $(shell command -v python3.11 python3.12) $(PYTHON))
 ONLY ?=
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench docs soak lock wheel clean
+.PHONY: help venv demo test oldest lint bench docs soak lock wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -27,6 +30,17 @@ test: $(VENV)/.ready  ## Lint, then every test; SEED=number draws other orders, 
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -m "not soak" --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) $(ARGS)
 
+$(OLDEST)/.ready: requirements/oldest.txt pyproject.toml
+	test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+# What they warn of is their own affair, and long since mended; the page is of the newest.
+oldest: $(OLDEST)/.ready  ## Tests of frameworks and libraries with the oldest versions of these (requirements/oldest.in)
+	$(OLDEST)/bin/python -m pytest -m "not soak" -W ignore::DeprecationWarning --ignore=tests/libraries/test_page.py \
+		--randomly-seed=$(SEED) --hypothesis-seed=$(SEED) $(if $(ARGS),$(ARGS),tests/libraries tests/integrations tests/correlate)
+
 lint: $(VENV)/.ready  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,17 +58,19 @@ bench: $(VENV)/.bench  ## Benchmarks beside peers in one run; ONLY=prefix runs t
 docs: $(VENV)/.ready  ## Make the generated reference pages anew
 	$(BIN)/python docs/generate.py
 
-soak: $(VENV)/.ready  ## Long runs: fault rounds, fuzzing, load, and the tests of what finds tokens by other seeds
+soak: $(VENV)/.ready  ## Long runs: fault rounds, fuzzing, load, the tests of what finds tokens by other seeds, and the oldest versions
 	for seed in $$($(BIN)/python -c 'import random; print(*random.sample(range(10**6), 5))'); do \
 		$(BIN)/python -m pytest -m "not soak" --randomly-seed=$$seed --hypothesis-seed=$$seed tests/redact tests/leaks || exit; done
+	$(MAKE) --no-print-directory oldest ARGS=
 	$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
 
 lock:  ## Resolve requirements/*.txt anew (needs uv); no index address is written
 	uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11 pyproject.toml --extra all requirements/dev.in -o requirements/dev.txt
 	uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11 --prerelease allow -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+	uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11 requirements/oldest.in -o requirements/oldest.txt
 
 wheel: $(VENV)/.ready  ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps -w dist .
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bearerwatch.fingerprint import KeyRing
 from libraries.cases import CASES, Cell, NotThere
+from libraries.versions import Before, expected_of
 
 __all__ = ["HOLDER", "KEY", "check", "played"]
 
@@ -37,12 +39,13 @@ def played(name: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def check(name: str, expected: dict[str, Cell | NotThere], case: str, issuer: str = "") -> None:
-    """That *case* was as *expected*, on every stack of library *name*."""
-    wanted = expected[case]
+def check(
+    name: str, expected: dict[str, Cell | NotThere], case: str, issuer: str = "", before: Sequence[Before] = ()
+) -> None:
+    """That *case* was as *expected*, or as *before* a version, on every stack of library *name*."""
     holder = KeyRing([KEY.encode()]).pseudonym("sub", f"{issuer}\0{HOLDER}")
     for stack, cases in played(name).items():
-        got = cases[case]
+        got, wanted = cases[case], expected_of(expected, before, case, stack)
         if isinstance(wanted, NotThere):
             assert got == wanted.why, stack
             continue

@@ -15,7 +15,6 @@ from authlib.oauth2.rfc6750 import BearerTokenValidator, InsufficientScopeError,
 from authlib.oauth2.rfc7662 import IntrospectTokenValidator
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from flask import Flask, abort
-from joserfc.jwk import KeySet, OctKey
 from sqlalchemy import create_engine, event, orm, pool, select
 
 from bearerwatch import _guard
@@ -23,7 +22,9 @@ from bearerwatch.event import AuthEvent
 from bearerwatch.flask import Bearerwatch
 from bearerwatch.testing.events import capture_events
 from fakes import opaque
+from libraries.authlib_keys import keys
 from libraries.jwts import AUDIENCE, ISSUER, SECRET
+from libraries.versions import since
 from watched.drive import Request, serve_wsgi
 
 
@@ -72,8 +73,8 @@ class Introspected(IntrospectTokenValidator):  # type: ignore[misc]
 
 
 class Jwt(JWTBearerTokenValidator):  # type: ignore[misc]
-    def get_jwks(self) -> KeySet:
-        return KeySet([OctKey.import_key(SECRET, {"kid": "1"}), OctKey.import_key(SECRET[::-1], {"kid": "2"})])
+    def get_jwks(self) -> Any:
+        return keys(**{"1": SECRET, "2": SECRET[::-1]})
 
 
 class Own(TokenValidator):  # type: ignore[misc]
@@ -164,8 +165,9 @@ def test_a_jwt_whose_holder_lacks_a_group_or_a_role(ask: Ask) -> None:
 def test_a_jwt_of_the_wrong_kind(ask: Ask) -> None:
     validator = Jwt(issuer=ISSUER, resource_server=AUDIENCE)
     assert told(ask(validator, header=signed(auth_time="x"))) == ("invalid", "bad_claim", True, 401)
-    assert told(ask(validator, header=signed(kid="3"))) == ("invalid", "unknown_kid", False, 401)
-    assert told(ask(validator, header=signed(kid="2"))) == ("invalid", "bad_signature", False, 401)
+    if since("Authlib", "1.7"):  # before that it does not catch what these raise
+        assert told(ask(validator, header=signed(kid="3"))) == ("invalid", "unknown_kid", False, 401)
+        assert told(ask(validator, header=signed(kid="2"))) == ("invalid", "bad_signature", False, 401)
     plain = jwt.encode({"sub": "41", "iss": ISSUER, "aud": AUDIENCE}, SECRET, "HS256", {"kid": "1"})
     assert told(ask(validator, header=f"Bearer {plain}")) == ("invalid", "wrong_type", True, 401)
 

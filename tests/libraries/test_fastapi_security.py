@@ -7,6 +7,7 @@ import pytest
 from libraries.cases import CASES, Cell, NotThere
 from libraries.jwts import ISSUER
 from libraries.matrix import check, played
+from libraries.versions import Before
 
 EXPECTED: dict[str, Cell | NotThere] = {
     "none": Cell("missing", None, 401),
@@ -27,11 +28,25 @@ EXPECTED: dict[str, Cell | NotThere] = {
     "two tokens": Cell("success", "multiple_tokens", 200, verified=True, subject=True),
     "query token": Cell("missing", "query_token", 401, subject=True),
 }
+BEFORE = [
+    Before(
+        "fastapi",
+        "0.122",
+        "`HTTPBearer` answers 403 where nothing came for it",
+        {
+            "none": Cell("missing", None, 403),
+            "wrong scheme": Cell("missing", "wrong_scheme", 403),
+            "empty": Cell("malformed", "empty_token", 403),
+            "query token": Cell("missing", "query_token", 403, subject=True),
+        },
+        stacks="bearer",
+    ),
+]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_cell(case: str) -> None:
-    check("fastapi_security", EXPECTED, case, ISSUER)
+    check("fastapi_security", EXPECTED, case, ISSUER, BEFORE)
 
 
 @pytest.mark.parametrize(("case", "had"), [("success", "read"), ("too little scope", "nothing")])

@@ -17,6 +17,7 @@ from bearerwatch.testing.events import capture_events
 from libraries.cases import CASES, Cell, NotThere
 from libraries.jwts import ISSUER, SECRET
 from libraries.matrix import check
+from libraries.versions import since
 from watched.drive import Request, serve_wsgi
 
 _OWN = "flask_jwt_extended.jwt_required: asks for no scope and knows no objects; the application answers 403 by itself"
@@ -106,8 +107,9 @@ def test_a_token_of_the_wrong_type_or_age(get: Get) -> None:
 def test_claims_that_are_not_taken(get: Get) -> None:
     assert told(get("/orders", who="gone")) == ("invalid", "unknown_subject", True, 401)
     assert told(get("/orders", tenant="another")) == ("invalid", "bad_claim", True, 400)
-    assert told(get("/orders", jti=7)) == ("invalid", "bad_claim", True, 422)
-    assert told(get("/orders", sub=7)) == ("invalid", "bad_claim", True, 422)
+    if since("PyJWT", "2.10"):  # which did not look at these before
+        assert told(get("/orders", jti=7)) == ("invalid", "bad_claim", True, 422)
+        assert told(get("/orders", sub=7)) == ("invalid", "bad_claim", True, 422)
 
 
 def test_whose_it_is_said_to_be_by_the_claim_that_is_configured(app: Flask, get: Get) -> None:
@@ -133,8 +135,9 @@ def test_what_it_calls_malformed(app: Flask, get: Get, events: list[AuthEvent]) 
     token = jwt.encode({"who": "41"}, SECRET, "HS256", {"crit": ["never-heard-of"], "never-heard-of": 1})
     serve_wsgi(app, Request("/orders", query=f"access_token={token}"), events)
     assert told(events.pop()) == ("malformed", "query_token", False, 422)
-    serve_wsgi(app, Request("/orders", query=f"access_token=Bearer%20{token}"), events)
-    assert told(events.pop()) == ("invalid", "query_token", False, 422)
+    if since("PyJWT", "2.12"):  # which did not look at ``crit`` before
+        serve_wsgi(app, Request("/orders", query=f"access_token=Bearer%20{token}"), events)
+        assert told(events.pop()) == ("invalid", "query_token", False, 422)
     app.config.update(JWT_TOKEN_LOCATION=["headers"], JWT_HEADER_TYPE="")
     assert told(get("/orders")) == ("malformed", None, False, 422)
 

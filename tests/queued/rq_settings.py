@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rq import SpawnWorker
+import rq
 
 import bearerwatch
 
@@ -13,5 +13,5 @@ bearerwatch.install(service="shop-worker")
 REDIS_URL = os.environ["QUEUE_URL"]
 
 
-class Spawning(SpawnWorker):
+class Spawning(getattr(rq, "SpawnWorker", rq.Worker)):  # which RQ has since 2.2
     """Its work horses are interpreters of their own, which read this module for the class's sake."""

@@ -14,9 +14,11 @@ import uuid
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 
 import msgspec
+import uvicorn
 
 from bearerwatch.event import AuthEvent, Kind
 from fakes import free_port
@@ -27,7 +29,8 @@ __all__ = ["SERVERS", "Client", "Server", "Verdict", "kill_rounds"]
 TESTS = Path(__file__).resolve().parent.parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "--workers=2", "--bind=127.0.0.1:{port}", "--access-logfile=-"]
 UVICORN = [sys.executable, "-m", "uvicorn", "--workers=2", "--host=127.0.0.1", "--port={port}", "--factory"]
-UVICORN += ["--timeout-worker-healthcheck=60"]  # a busy machine is no reason to kill workers: that is our part
+if "timeout_worker_healthcheck" in signature(uvicorn.Config).parameters:
+    UVICORN += ["--timeout-worker-healthcheck=60"]  # a busy machine is no reason to kill workers: that is our part
 SERVERS: dict[str, list[str]] = {
     "gunicorn-flask": [*GUNICORN, "--threads=4", "watched.flask_stack:build()"],
     "gunicorn-django": [*GUNICORN, "watched.django_stack:wsgi()"],

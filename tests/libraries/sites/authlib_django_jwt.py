@@ -26,13 +26,14 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenValidator  # noqa: E402
 from django.core.exceptions import PermissionDenied  # noqa: E402
 from django.http import JsonResponse  # noqa: E402
 from django.urls import path  # noqa: E402
-from joserfc.jwk import KeySet, OctKey  # noqa: E402
 
-KEYS = KeySet([OctKey.import_key(SECRET, {"kid": "this-year"})])
+from libraries.authlib_keys import keys  # noqa: E402
+
+KEYS = keys(**{"this-year": SECRET})
 
 
 class Validator(JWTBearerTokenValidator):
-    def get_jwks(self) -> KeySet:
+    def get_jwks(self) -> Any:
         return KEYS
 
 

@@ -7,17 +7,17 @@ from typing import Any
 from authlib.integrations.flask_oauth2 import ResourceProtector, current_token
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from flask import Flask, abort, jsonify
-from joserfc.jwk import KeySet, OctKey
 
 from bearerwatch.flask import Bearerwatch
+from libraries.authlib_keys import keys
 from libraries.cases import Ask, NotThere
 from libraries.jwts import AUDIENCE, ISSUER, SECRET, jwts
 
-KEYS = KeySet([OctKey.import_key(SECRET)])
+KEYS = keys(k=SECRET)
 
 
 class Validator(JWTBearerTokenValidator):  # type: ignore[misc]
-    def get_jwks(self) -> KeySet:
+    def get_jwks(self) -> Any:
         return KEYS
 
 

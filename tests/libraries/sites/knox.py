@@ -28,6 +28,7 @@ settings.configure(
         "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
         "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     },
+    KNOX_TOKEN_MODEL="knox.AuthToken",  # 5.0.0 does not say so itself
     REST_KNOX={"AUTH_HEADER_PREFIX": "Bearer"},
     LANGUAGE_CODE="de",
     USE_TZ=True,

@@ -57,7 +57,7 @@ async def orders_async(request: Request) -> JSONResponse:
 
 @requires(["authenticated", "read"])
 async def orders_of(request: Request) -> JSONResponse:
-    if request.path_params["owner"] != request.user.identity:
+    if request.path_params["owner"] != request.user.display_name:  # an older SimpleUser has no identity
         raise HTTPException(403)
     return JSONResponse({"orders": []})
 

@@ -8,7 +8,7 @@ from importlib import metadata
 from bearerwatch.doctor.model import Report, Site, finding
 from bearerwatch.integrations.libraries import Adapter, adapters
 
-__all__ = ["NAME", "ORDER", "look"]
+__all__ = ["NAME", "ORDER", "is_tested", "look"]
 
 NAME = "libraries"
 ORDER = 12
@@ -23,7 +23,7 @@ def look(_site: Site, report: Report) -> str:
         except metadata.PackageNotFoundError:
             continue
         there.add(f"{adapter.distribution} {version}")
-        if adapter.patches and not _tested(adapter, version):
+        if adapter.patches and not is_tested(adapter, version):
             report(
                 finding(
                     "W026",
@@ -35,7 +35,7 @@ def look(_site: Site, report: Report) -> str:
     return f"{', '.join(sorted(there)) or 'none'}, seen from here"
 
 
-def _tested(adapter: Adapter, version: str) -> bool:
+def is_tested(adapter: Adapter, version: str) -> bool:
     """Whether *version* lies within what was tested, as far as that is named."""
     found = _numbers(version)
     first, last = (_numbers(named) for named in adapter.tested)

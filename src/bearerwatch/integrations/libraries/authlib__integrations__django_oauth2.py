@@ -27,7 +27,7 @@ from bearerwatch.integrations.libraries._authlib import Refusal, note_invalid
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
-DISTRIBUTION, TESTED = "Authlib", ("1.9", "1.9")
+DISTRIBUTION, TESTED = "Authlib", ("1.4", "1.9")
 PATCHES = ("authlib.integrations.django_oauth2.ResourceProtector.acquire_token",)
 
 

@@ -26,7 +26,7 @@ from bearerwatch.integrations.libraries._authlib import Refusal, note_invalid
 
 __all__ = ["DISTRIBUTION", "TESTED", "flask_raised", "install"]
 
-DISTRIBUTION, TESTED = "Authlib", ("1.9", "1.9")
+DISTRIBUTION, TESTED = "Authlib", ("1.4", "1.9")
 
 
 def install() -> None:

@@ -26,7 +26,7 @@ from bearerwatch.redact import culprits
 
 __all__ = ["DISTRIBUTION", "TESTED", "install"]
 
-DISTRIBUTION, TESTED = "celery", ("5.7", "5.7")
+DISTRIBUTION, TESTED = "celery", ("5.4", "5.7")
 _SHOWN = ("argsrepr", "kwargsrepr")
 """What monitors and logs show of the arguments, which stay what they are."""
 

@@ -19,7 +19,7 @@ from bearerwatch.integrations._checked import checked, raised_in, scopes_in
 
 __all__ = ["DISTRIBUTION", "ORDER", "TESTED", "asgi_answered", "asgi_raised"]
 
-DISTRIBUTION, TESTED = "fastapi", ("0.165", "0.165")
+DISTRIBUTION, TESTED = "fastapi", ("0.115", "0.165")
 ORDER = 1
 
 _DOCUMENTED = "Not enough permissions"

@@ -20,7 +20,7 @@ from bearerwatch.integrations._checked import Checked, checked, keep, note_answe
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "asgi_answered", "asgi_raised", "install"]
 
-DISTRIBUTION, TESTED = "fastapi-users", ("15.0", "15.0")
+DISTRIBUTION, TESTED = "fastapi-users", ("13.0", "15.0")
 PATCHES = (
     "fastapi_users.authentication.strategy.DatabaseStrategy.read_token",
     "fastapi_users.authentication.strategy.JWTStrategy.read_token",

@@ -22,7 +22,7 @@ from bearerwatch.integrations.libraries._holder import note_claims
 
 __all__ = ["DISTRIBUTION", "TESTED", "flask_answered", "flask_raised"]
 
-DISTRIBUTION, TESTED = "Flask-JWT-Extended", ("4.7", "4.7")
+DISTRIBUTION, TESTED = "Flask-JWT-Extended", ("4.6", "4.7")
 
 _SAID: dict[type[exceptions.JWTExtendedException], tuple[Outcome, str | None, bool]] = {
     exceptions.InvalidHeaderError: (Outcome.MALFORMED, None, False),

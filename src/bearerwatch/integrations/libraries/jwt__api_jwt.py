@@ -29,7 +29,7 @@ __all__ = [
     "install",
 ]
 
-DISTRIBUTION, TESTED = "PyJWT", ("2.15", "2.15")
+DISTRIBUTION, TESTED = "PyJWT", ("2.8", "2.15")
 PATCHES = ("jwt.api_jwt.PyJWT.decode_complete",)
 ORDER = 2
 

@@ -19,7 +19,7 @@ from bearerwatch.event import Outcome
 
 __all__ = ["DISTRIBUTION", "TESTED", "install", "rest_framework_refused"]
 
-DISTRIBUTION, TESTED = "django-rest-knox", ("5.1", "5.1")
+DISTRIBUTION, TESTED = "django-rest-knox", ("5.0", "5.1")
 
 _REASON = "past_exp"
 _LOOKUP = TokenAuthentication.authenticate_credentials.__code__

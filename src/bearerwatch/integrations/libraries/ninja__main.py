@@ -25,7 +25,7 @@ from bearerwatch.integrations.libraries._holder import note_holder
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "django_answered", "django_raised", "install"]
 
-DISTRIBUTION, TESTED = "django-ninja", ("1.7", "1.7")
+DISTRIBUTION, TESTED = "django-ninja", ("1.3", "1.7")
 PATCHES = ("ninja.main.NinjaAPI.on_exception",)
 
 _DEEP = 6

@@ -25,7 +25,7 @@ from bearerwatch.integrations.libraries.oauth2_provider__oauth2_backends import 
 
 __all__ = ["DISTRIBUTION", "TESTED", "django_answered", "rest_framework_refused"]
 
-DISTRIBUTION, TESTED = "django-oauth-toolkit", ("3.4", "3.4")
+DISTRIBUTION, TESTED = "django-oauth-toolkit", ("3.0", "3.4")
 
 
 def rest_framework_refused(request: Any, error: Exception) -> None:

@@ -24,7 +24,7 @@ from bearerwatch.event import Outcome
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install", "note_error", "note_token"]
 
-DISTRIBUTION, TESTED = "django-oauth-toolkit", ("3.4", "3.4")
+DISTRIBUTION, TESTED = "django-oauth-toolkit", ("3.0", "3.4")
 PATCHES = ("oauth2_provider.oauth2_backends.OAuthLibCore.verify_request",)
 
 _EXPIRED = "The access token has expired."

@@ -10,7 +10,7 @@ from bearerwatch.correlate.opentelemetry import OpenTelemetry
 
 __all__ = ["DISTRIBUTION", "TESTED", "install"]
 
-DISTRIBUTION, TESTED = "opentelemetry-api", ("1.45", "1.45")
+DISTRIBUTION, TESTED = "opentelemetry-api", ("1.30", "1.45")
 
 
 def install() -> None:

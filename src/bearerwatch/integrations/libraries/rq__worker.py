@@ -21,7 +21,7 @@ from bearerwatch.redact import culprits
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
-DISTRIBUTION, TESTED = "rq", ("3.0", "3.0")
+DISTRIBUTION, TESTED = "rq", ("2.0", "3.0")
 PATCHES = ("rq.job.Job.create", "rq.job.Job.perform", "rq.worker.Worker.work", "rq.worker.Worker.perform_job")
 
 
