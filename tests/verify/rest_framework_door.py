@@ -114,6 +114,11 @@ Orders.authentication_classes = [Known]
 missing = ask(Orders)
 assert (missing.status_code, missing["WWW-Authenticate"]) == (401, 'Bearer, DPoP algs="ES256"')
 
+Problems.authentication_classes = [Known]
+missing = ask(Problems)
+assert missing["Content-Type"] == "application/problem+json"
+assert missing.data == {"type": "about:blank", "title": "Unauthorized", "status": 401}
+
 Orders.authentication_classes = [Closed]
 assert ask(Orders, issuer().token()).status_code == 401
 

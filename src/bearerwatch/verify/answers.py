@@ -16,7 +16,7 @@ from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import Outcome
 from bearerwatch.verify.verdict import Verdict
 
-__all__ = ["ANYTHING", "PROBLEM", "Answer", "Challenges", "Need"]
+__all__ = ["ANYTHING", "PROBLEM", "Answer", "Challenges", "Need", "about"]
 
 PROBLEM = "application/problem+json"
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")
@@ -143,7 +143,7 @@ class Challenges:
             headers.append(("Retry-After", str(wait)))
         if nonce is not None:
             headers.append(("DPoP-Nonce", nonce))
-        problem: dict[str, str | int] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+        problem = about(status)
         if error is not None:
             problem["error"] = error
         return Answer(status, tuple(headers), problem)
@@ -163,6 +163,11 @@ class Challenges:
             params["algs"] = self._algs or None
         listed = ", ".join(f'{name}="{value}"' for name, value in params.items() if value is not None)
         return f"{scheme} {listed}" if listed else scheme
+
+
+def about(status: int) -> dict[str, str | int]:
+    """The problem of which *status* says all (RFC 9457 §4.2.1)."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
 
 
 def _said(verdict: Verdict, need: Need) -> tuple[int, str | None, dict[str, str]]:

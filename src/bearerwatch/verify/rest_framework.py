@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bearerwatch.errors import ConfigurationError, DidNotEnable
-from bearerwatch.verify.answers import PROBLEM, Answer, Need
+from bearerwatch.verify.answers import PROBLEM, Answer, Need, about
 from bearerwatch.verify.guard import Asked, Guard
 from bearerwatch.verify.verdict import Verdict
 
@@ -42,13 +42,19 @@ class BearerRefused(exceptions.APIException):  # type: ignore[misc] # REST frame
 
 
 def exception_handler(error: Exception, context: Any) -> Any:
-    """For ``EXCEPTION_HANDLER``: REST framework's own, but that refusals of tokens are problems (RFC 9457)."""
+    """For ``EXCEPTION_HANDLER``: REST framework's own, but who has no good token is answered a problem (RFC 9457)."""
     from rest_framework.views import exception_handler as theirs  # noqa: PLC0415 - which loads us, by its settings
 
     response = theirs(error, context)
-    if isinstance(error, BearerRefused) and response is not None:
+    if response is None:
+        return None
+    if isinstance(error, BearerRefused):
         response.data = error.answer.problem
-        response.content_type = PROBLEM
+    elif isinstance(error, exceptions.NotAuthenticated):
+        response.data = about(response.status_code)
+    else:
+        return response
+    response.content_type = PROBLEM
     return response
 
 
