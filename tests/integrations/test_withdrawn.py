@@ -23,7 +23,7 @@ from bearerwatch.integrations import _withdrawn
 from bearerwatch.integrations._start import start
 from bearerwatch.integrations._withdrawn import asgi
 from bearerwatch.testing.events import capture_events
-from bearerwatch.verify.revocations import Found, Ledger, Revocations, collector, open_ledger
+from bearerwatch.verify.revocations import Found, Ledger, Revocations, collector, file, open_ledger
 from bearerwatch.verify.revocations._entry import revoke
 from integrations.conftest import STACKS, Stack
 from watched import fleet
@@ -138,12 +138,15 @@ def test_every_key_of_the_ring_counts(
     assert [stack.one("/public", headers=bearer(token))[0].status for token in tokens] == [401, 401, 401]
 
 
-def test_a_lost_list_refuses_what_was_on_it_and_lets_the_rest_in(guarded: Stack, ledger: Ledger, url: str) -> None:
+def test_a_lost_list_refuses_what_was_on_it_and_lets_the_rest_in(
+    guarded: Stack, ledger: Ledger, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file.File, "every", 0.02)
     token = fakes.opaque()
     withdraw(ledger, token)
     assert guarded.one("/public", headers=bearer(token))[0].status == 401
     Path(url.removeprefix("file:")).unlink()
-    time.sleep(0.7)
+    time.sleep(0.1)
     assert guarded.one("/public", headers=bearer(token))[0].status == 401
     assert guarded.one("/public", headers=bearer(fakes.opaque()))[0].status == 200
 
@@ -243,8 +246,6 @@ def test_a_place_that_is_none_is_said_at_the_start(build: Callable[..., Stack]) 
 
 def test_the_first_list_holds_no_event_loop_up(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """A source that takes its time is waited for in a thread."""
-    from bearerwatch.verify.revocations import file
-
     monkeypatch.setattr(file.File, "poll", lambda _self: time.sleep(0.3))
     others = 0
 
