@@ -115,6 +115,7 @@ def test_a_changed_proof_does_not_hold() -> None:
         ("https://api.test/orders?page=2#top", True),
         ("https://api.test/%6Frders", True),
         ("https://api.test:8443/orders", False),
+        ("https://api.test:0/orders", False),
         ("https://user@api.test/orders", False),
         ("https://api.test/orders/", False),
         ("https://api.test/x/../orders", False),

@@ -232,7 +232,7 @@ def same_url(one: str, other: str) -> bool:
     return normal is not None and normal == _normal(other)
 
 
-def _normal(url: str) -> tuple[str, str, int | None, str] | None:
+def _normal(url: str) -> tuple[str, str, int, str] | None:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -244,4 +244,4 @@ def _normal(url: str) -> tuple[str, str, int | None, str] | None:
     path = quote(unquote_to_bytes(parts.path), safe=_UNRESERVED) or "/"
     if _DOTS.search(path):
         return None  # who sends such is answered by no route that it names
-    return scheme, parts.hostname, port or {"http": 80, "https": 443}[scheme], path
+    return scheme, parts.hostname, {"http": 80, "https": 443}[scheme] if port is None else port, path
