@@ -73,6 +73,25 @@ def test_a_place_that_will_not_do_is_named(name: str, says: str, tmp_path: Path)
         FileTarget(tmp_path / name, encode, replace=True)
 
 
+def test_a_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(ConfigurationError, match="is no plain file"):
+            FileTarget(tmp_path / name, encode, replace=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_what_a_link_leads_to_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "events")
+    with closing(FileTarget(tmp_path / "link", encode, replace=True)) as target:
+        target.send(EVENTS[:1])
+        target.finish()
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere" / "events").read_bytes() == encode(EVENTS[0]) + b"\n"
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     target = FileTarget(tmp_path / "events", encode, replace=True)
     full = os.open("/dev/full", os.O_WRONLY)

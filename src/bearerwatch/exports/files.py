@@ -39,10 +39,13 @@ class WholeFile:
     """
 
     def __init__(self, path: Path, *, replace: bool) -> None:
+        path = path.resolve()  # what a link leads to is replaced, and not the link
         self._path = path
         self._replace = replace
         if path.is_dir():
             raise ConfigurationError(f"--out {path} is a folder: name a file in it")
+        if path.exists() and not path.is_file():  # a device, such as /dev/null: nothing may take its place
+            raise ConfigurationError(f"--out {path} is no plain file: give --out - and redirect that")
         if not replace and os.path.lexists(path):
             raise ConfigurationError(
                 f"--out {path} is there already, and what an earlier run exported stands in it: name a new file each "
