@@ -71,6 +71,7 @@ def test_lines_become_events_and_tokens_in_them_do_not(site: Any, tmp_path: Path
     }
     assert {event["source"] for event in events} == {"access:edge"}
     assert running.collector.status.rejected == {"layout": 1}
+    assert fakes.leaked(token, repr(events), running.said) == [], "segments are compressed: they are read, too"
     for path in site.state_dir.rglob("*"):
         if path.is_file():
             assert fakes.leaked(token, path.read_bytes()) == [], path
