@@ -52,3 +52,14 @@ def test_a_statement_whose_parameters_were_cut_off_loses_those_that_are_left() -
     cleaned = clean(f"UPDATE t SET token = %s, name = %s, n = %s WHERE id = %s; args=('{secret}', 'Ada")
     assert secret not in cleaned
     assert "'Ada" in cleaned
+
+
+def test_a_long_run_elsewhere_does_not_make_a_token_of_what_has_none() -> None:
+    path = "/verify/a-b=c-d=e-f=g-h=i-j=k-l=m-n=o-p=q"
+    assert clean(path) == path
+    assert clean(f"{path} of {draw.randbytes(16).hex()}").startswith(f"{path} of ")
+
+
+def test_a_token_of_kubernetes_needs_no_long_run() -> None:
+    token = "/".join(draw.randbytes(6).hex() for _ in range(4))
+    assert token not in clean(f"protocol base64url.bearer.authorization.k8s.io.{token} spoken")

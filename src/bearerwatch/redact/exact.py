@@ -17,7 +17,7 @@ from bearerwatch.redact.live import PASSWORD
 from bearerwatch.redact.madeup import made_up
 from bearerwatch.redact.named import LOOSE
 from bearerwatch.redact.names import LONG_TOKEN, NONE, PASSWORD_LIKE, TOKEN_LIKE, secret_name
-from bearerwatch.redact.patterns import FORMS, Form
+from bearerwatch.redact.patterns import FORMS, LONG, Form
 from bearerwatch.redact.spans import Span
 from bearerwatch.redact.transcripts import TRANSCRIPTS
 
@@ -48,6 +48,8 @@ _CHANGED = re.compile(
 _NEXT = re.compile(r"[\"'`]?\s?(?:,|;| and| to)\s{0,2}[\"'`]?(?P<t>[A-Za-z0-9._~+/-]{20,512}+={0,2}(?![=:]))")
 _CUT = re.compile(r"(?:\[?\.{3}\]?|…|\*{3,12})[A-Za-z0-9_+/=-]{6,512}+")
 """The end of a token whose middle was left out."""
+_RUN = re.compile(r"[A-Za-z0-9_-]{20}")
+"""In every token that is told by its issuer's mark alone: see :data:`bearerwatch.redact.patterns.LONG`."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*+")
 _MAX_TRIES = 8
 _OF_TOKENS = re.compile(r"tokens?[\"'`]?\.[\"'`]?\Z")
@@ -90,7 +92,7 @@ class Candidates:
         if looks is not None:
             matchers = tuple([matcher for matcher in matchers if matcher[3] in looks])
         resume = [0] * len(matchers)
-        no_name = _NO_NAMES.get(anchor)
+        no_name, marks = _NO_NAMES.get(anchor), anchor in LONG
         while at >= 0:
             behind = at + len(anchor)
             for number, (form, match, followers, _) in enumerate(matchers):
@@ -101,6 +103,8 @@ class Candidates:
                 if followers and not _follows(text, at, behind, followers):
                     continue
                 matched = match(text, at)
+                if matched is not None and marks and not _RUN.search(text, at, matched.end()):
+                    continue  # a gate that saw no such run would not have asked, and another run says nothing
                 end = 0 if matched is None else self._take(form, at, matched)
                 if end:
                     resume[number] = end

@@ -17,7 +17,7 @@ from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
 from bearerwatch.redact.strings import asked, grown, which_of
-from bearerwatch.redact.views import HIDING, NOISY, noisy
+from bearerwatch.redact.views import HIDING_LOOSELY, NOISY, noisy
 
 __all__ = ["ENCODED", "LINES", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
 
@@ -73,7 +73,7 @@ one in disguise."""
 
 
 def _expressions() -> list[tuple[int, str]]:
-    return [*expressions(), *((ENCODED, run) for run in HIDING), (NOISE, NOISY)]
+    return [*expressions(), *((ENCODED, run) for run in HIDING_LOOSELY), (NOISE, NOISY)]
 
 
 PREFILTER = Prefilter(_expressions, once=True, kept="texts.hyperscan")

@@ -33,9 +33,8 @@ LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors
     "/api/webhooks/",
     ".webhook.office.com/",
     *("/reset", "/password-reset", "/verify", "/confirm", "/activate", "/invit", "/magic"),
-    "authorization.k8s.io.",
 }
-"""Anchors of tokens that are twenty characters long at least."""
+"""Anchors of tokens that have twenty characters of base64url in a row at least, these included."""
 
 # token68 (RFC 9110 §11.2)
 _T68 = r"[A-Za-z0-9._~+/=-]"
