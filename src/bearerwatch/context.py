@@ -40,6 +40,8 @@ _MAX_LIVE = 10_000
 _MAX_NAME = 256
 _MAX_REASON = 64
 _MAX_SCOPES = 512
+_UNORDERED = (set, frozenset)
+_SEVERAL = (list, tuple, *_UNORDERED)
 
 
 _told = Hosts((EVERYBODY,))
@@ -79,8 +81,8 @@ def _text(value: object, limit: int = _MAX_NAME) -> str | None:
         return value[:limit]
     if value is None:
         return None
-    if isinstance(value, list | tuple | set | frozenset):
-        value = " ".join(map(str, sorted(value, key=str) if isinstance(value, set | frozenset) else value))
+    if isinstance(value, _SEVERAL):
+        value = " ".join(map(str, sorted(value, key=str) if isinstance(value, _UNORDERED) else value))
     return str(value)[:limit]
 
 
