@@ -50,9 +50,8 @@ class Settings:
         spool_dir: folder the collector tails; by default ``spool`` in the state folder.
         sinks: where events go: ``spool``, ``log``, ``stdout``, ``syslog``, ``otlp``, or several; ``stdout:ocsf`` and
             ``log:ecs`` write them in that format.
-        trusted_proxies: networks whose ``X-Forwarded-For``, ``Forwarded`` and ``X-Request-ID`` are believed; ``unix``
-            stands for a proxy that connects through a Unix socket.
-            Nobody by default.
+        trusted_proxies: networks whose ``X-Forwarded-For``, ``Forwarded``, ``X-Request-ID`` and ``traceparent`` are
+            believed; ``unix`` stands for a proxy that connects through a Unix socket. Nobody by default.
         schemes: authentication schemes that carry a bearer token, in lower case.
         plain_subjects: record the token's subject as it is instead of a pseudonym.
         redact_logs: install log redaction when the integration starts.
