@@ -7,8 +7,9 @@ from typing import BinaryIO
 from sqlalchemy import Connection
 
 from bearerwatch.ingest.lines import RawLine
-from bearerwatch.ingest.log_file import StreamLog, read_head
+from bearerwatch.ingest.log_file import read_head
 from bearerwatch.ingest.log_offsets import LogOffsets
+from bearerwatch.ingest.log_stream import StreamLog
 from bearerwatch.ingest.marks import Marks
 from bearerwatch.ingest.tail import TailFigures
 

@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 
 from bearerwatch.ingest.complaints import Complaints, remedy, shown
 from bearerwatch.ingest.lines import RawLine
-from bearerwatch.ingest.log_file import LogFile, LogRefused, PlainLog, StreamLog, open_log, unpacked_size
+from bearerwatch.ingest.log_file import LogFile, LogRefused, PlainLog, open_log, unpacked_size
 from bearerwatch.ingest.log_offsets import LogOffsets
+from bearerwatch.ingest.log_stream import StreamLog
 from bearerwatch.ingest.marks import Marks, same_beginning
 from bearerwatch.ingest.tail import TailFigures
 from bearerwatch.store.state import State
