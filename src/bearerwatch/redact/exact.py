@@ -104,7 +104,8 @@ class Candidates:
                     continue
                 matched = match(text, at)
                 if matched is not None and marks and not _RUN.search(text, at, matched.end()):
-                    continue  # a gate that saw no such run would not have asked, and another run says nothing
+                    resume[number] = matched.end()  # without such a run no gate asks, and one elsewhere says nothing
+                    continue
                 end = 0 if matched is None else self._take(form, at, matched)
                 if end:
                     resume[number] = end
