@@ -25,6 +25,7 @@ from bearerwatch.verify.jwt import JwtVerifier
 from bearerwatch.verify.keys import Keys, KeysUnavailable
 from fakes import opaque
 from issuers import AUDIENCE, ISSUER, issuer
+from libraries.versions import since
 from proofs import Sender
 
 SENDER = Sender()
@@ -165,7 +166,8 @@ def test_fastapi_documents_the_scheme_and_the_scopes() -> None:
     assert document["components"]["securitySchemes"] == {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
-    assert document["paths"]["/orders"]["get"]["security"] == [{"bearer": ["read"]}]
+    scopes = ["read"] if since("fastapi", "0.123") else []  # which had those of OAuth 2 alone before
+    assert document["paths"]["/orders"]["get"]["security"] == [{"bearer": scopes}]
     there = "https://login.example.com/.well-known/openid-configuration"
     document = fastapi_client(guard(), openid_connect_url=there).get("/openapi.json").json()
     assert document["components"]["securitySchemes"]["bearer"]["openIdConnectUrl"] == there
