@@ -8,7 +8,7 @@ Hyperscan over all forms comes before, and most lines need nothing else, those t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from bearerwatch.redact._accel import Prefilter
@@ -17,7 +17,7 @@ from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
 from bearerwatch.redact.strings import asked, grown, which_of
-from bearerwatch.redact.views import HIDING_LOOSELY, NOISY, noisy
+from bearerwatch.redact.views import HIDING, HIDING_LOOSELY, NOISY, noisy
 
 __all__ = ["ENCODED", "LINES", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
 
@@ -72,13 +72,13 @@ NOISE = ENCODED + 1
 one in disguise."""
 
 
-def _expressions() -> list[tuple[int, str]]:
-    return [*expressions(), *((ENCODED, run) for run in HIDING_LOOSELY), (NOISE, NOISY)]
+def _expressions(hiding: Iterable[str]) -> list[tuple[int, str]]:
+    return [*expressions(), *((ENCODED, run) for run in hiding), (NOISE, NOISY)]
 
 
-PREFILTER = Prefilter(_expressions, once=True, kept="texts.hyperscan")
+PREFILTER = Prefilter(lambda: _expressions(HIDING), once=True, kept="texts.hyperscan")
 """Which of these an ASCII text may be."""
-LINES = Prefilter(_expressions, kept="lines.hyperscan")
+LINES = Prefilter(lambda: _expressions(HIDING_LOOSELY), kept="lines.hyperscan")
 """The same of many lines at once: where in them."""
 _LONG = "x" * 20
 """No token that is told by its issuer's mark alone is shorter, and without as many of them."""

@@ -107,7 +107,7 @@ HIDING = tuple(
 )
 """How every run begins that :func:`wrapped` unwraps: base64 and hex of ASCII, of which every eighth bit is zero."""
 HIDING_LOOSELY = (rf"(?:{_GROUP}){{7}}", r"[0-9A-Fa-f]{48}")
-"""What is in each of them: that tells less, and Hyperscan looks for it in half the time."""
+"""What is in each of them: that tells less, and in much text Hyperscan looks for it in half the time."""
 
 
 def noisy(text: str) -> bool:
