@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask_jwt_extended import JWTManager, jwt_required
 
 from bearerwatch.event import AuthEvent
@@ -160,3 +160,18 @@ def test_a_cookie_without_its_proof(app: Flask, events: list[AuthEvent]) -> None
         ("forbidden", "csrf_failed", True),
     ]
     assert events[2].status == 200
+
+
+def test_an_application_beside_it_that_does_without_is_served_all_the_same(events: list[AuthEvent]) -> None:
+    """The library is there, and its manager is not."""
+    app = Flask(__name__)
+
+    @app.get("/orders")
+    def orders() -> str:
+        jwt.decode(request.headers["Authorization"].split()[1], SECRET, ["HS256"])
+        return ""
+
+    Bearerwatch(app)
+    token = jwt.encode({"sub": "41"}, SECRET, "HS256")
+    assert serve_wsgi(app, Request("/orders", headers=[("Authorization", f"Bearer {token}")]), events).raised is None
+    assert told(events.pop()) == ("success", None, True, 200)

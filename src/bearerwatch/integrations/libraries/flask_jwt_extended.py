@@ -66,7 +66,11 @@ def _elsewhere(credential: str | None) -> bool:
 def flask_answered() -> None:
     """Whose the JWT is that was let in."""
     found = checked()
-    if found is not None and found.outcome is Outcome.SUCCESS and current_app.config["JWT_IDENTITY_CLAIM"] == "sub":
+    if (
+        found is not None
+        and found.outcome is Outcome.SUCCESS
+        and current_app.config.get("JWT_IDENTITY_CLAIM", "sub") == "sub"
+    ):
         return  # PyJWT was heard to check it, and the rest of what it says has been read
     try:
         claims = get_jwt()
