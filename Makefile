@@ -62,8 +62,8 @@ docs: $(VENV)/.ready  ## Make the generated reference pages anew
 soak: $(VENV)/.ready  ## Long runs: fault rounds, fuzzing, load, the tests of what finds tokens by other seeds, and the oldest versions
 	for seed in $$($(BIN)/python -c 'import random; print(*random.sample(range(10**6), 5))'); do \
 		$(BIN)/python -m pytest -m "not soak" --randomly-seed=$$seed --hypothesis-seed=$$seed tests/redact tests/leaks || exit; done
-	$(MAKE) --no-print-directory oldest ARGS=
 	$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
+	$(MAKE) --no-print-directory oldest ARGS=
 
 lock:  ## Resolve requirements/*.txt anew (needs uv); no index address is written
 	uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --universal --python-version 3.11 pyproject.toml --extra all requirements/dev.in -o requirements/dev.txt
