@@ -22,7 +22,9 @@ import fakes
 from bearerwatch.cli._joined import joined
 from bearerwatch.event import REPEATED, AuthEvent, Outcome
 from bearerwatch.flask import Bearerwatch
+from bearerwatch.ingest.lines import RawLine
 from bearerwatch.ingest.log_source import LogSource
+from bearerwatch.ingest.tail import SpoolTail
 from bearerwatch.store import episodes
 from ingest.access.real_nginx import Nginx
 from ingest.access.spoken import ask
@@ -99,6 +101,29 @@ def test_a_request_that_gateway_and_service_saw_is_counted_once(
         file.writelines(_line(100 + number) for number in range(20))
     until(lambda: _alerts(site) == ["brute_force_address"])
     running.stop()
+
+
+def test_what_comes_while_spools_are_read_is_counted_once(
+    site: Any, tmp_path: Path, until: Any, event: Callable[..., AuthEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line is not taken in before its request's event, though the spool had been read when both were written."""
+    log, sink, theirs = tmp_path / "access.log", site.sink(), SpoolTail.poll
+    numbers = iter(range(12))
+
+    def poll(self: SpoolTail, *args: Any, **kwargs: Any) -> list[RawLine]:
+        found = theirs(self, *args, **kwargs)
+        if (number := next(numbers, None)) is not None:
+            sink.send(_refused(event, number))
+            with log.open("a") as file:
+                file.write(_line(number))
+        return found
+
+    monkeypatch.setattr(SpoolTail, "poll", poll)
+    running = site.start(tails=(_tail(log),))
+    until(lambda: len(site.ids()) == 24)
+    running.stop()
+    reasons = Counter((one["service"], one["reason"]) for one in _events(site))
+    assert reasons == {("shop", None): 12, ("edge", REPEATED): 12}
 
 
 def test_an_id_that_was_seen_hides_nothing(

@@ -165,12 +165,12 @@ class PlainLog(LogFile):
         self._grown_at = time.monotonic()
 
     def read(self, max_lines: int) -> list[RawLine]:
-        """Up to *max_lines* more lines.
+        """Up to *max_lines* more lines, of what was there when it was last looked at.
 
         Raises:
             OSError: it cannot be read.
         """
-        found, _ = self._lines.read(max_lines)
+        found, _ = self._lines.read(max_lines, measured=True)
         if len(self.head) < HEAD_BYTES:
             head = os.pread(self._lines.fd, HEAD_BYTES, 0)
             if head.startswith(self.head):

@@ -58,6 +58,9 @@ class LogOnce:
         """Bytes that were read at an earlier time."""
         self._offsets = LogOffsets(marks)
 
+    def look(self) -> None:
+        """Nothing: it does not grow."""
+
     def poll(self, limit_lines: int = 5_000) -> list[RawLine]:
         """More lines, at most *limit_lines*."""
         self.log.numbers.clear()

@@ -40,7 +40,7 @@ class LogTail:
     """Reads one log.
 
     Use from one thread, as :class:`~bearerwatch.ingest.tail.SpoolTail`: :meth:`poll`, then :meth:`save` inside a
-    transaction, then :meth:`committed` once that is durable.
+    transaction, then :meth:`committed` once that is durable; :meth:`look` before, where others are read in between.
 
     Args:
         path: the log; it may appear later. What was rotated has a name that begins with the log's own.
@@ -58,12 +58,13 @@ class LogTail:
         self._current: PlainLog | None = None
         self._rotated: list[LogFile] = []
         self._begun = False
+        self._looked = False
         self._trouble: str | None = None
         self._offsets: LogOffsets | None = None
         self._lost = 0
 
-    def poll(self, limit_lines: int = 5_000) -> list[RawLine]:
-        """New complete lines, at most *limit_lines*; those of what was rotated first.
+    def look(self) -> None:
+        """See what there is: the next :meth:`poll` reads that, and nothing written since.
 
         Raises:
             StateBusy: the offsets could not be read (first call only).
@@ -72,6 +73,17 @@ class LogTail:
             self._marks = Marks(self.source, self._state)
             self._offsets = LogOffsets(self._marks)
         self._look(self._marks)
+        self._looked = True
+
+    def poll(self, limit_lines: int = 5_000) -> list[RawLine]:
+        """New complete lines, at most *limit_lines*; those of what was rotated first.
+
+        Raises:
+            StateBusy: the offsets could not be read (first call only).
+        """
+        if not self._looked:
+            self.look()
+        self._looked = False
         lines: list[RawLine] = []
         for log in self._logs():
             try:

@@ -158,17 +158,18 @@ class Segment:
         self.measure()  # the writer may have appended between our last look and its end
         return True
 
-    def read(self, max_lines: int) -> tuple[list[RawLine], int]:
+    def read(self, max_lines: int, *, measured: bool = False) -> tuple[list[RawLine], int]:
         """Up to *max_lines* of the complete lines of the next slice, and how many bytes were read.
 
-        The last line of a sealed segment counts as complete without a newline.
+        The last line of a sealed segment counts as complete without a newline. With *measured* nothing is read that was
+        written after the latest :meth:`measure`, but for the end of an over-long line.
 
         Raises:
             OSError: the file cannot be read.
         """
         if self._scanned > self.offset:
             return self._find_end()
-        data = os.pread(self.fd, SLICE, self.offset)
+        data = os.pread(self.fd, min(SLICE, self.size - self.offset) if measured else SLICE, self.offset)
         cut = data.rfind(b"\n")
         if cut < 0:
             return self._unterminated(data)

@@ -117,6 +117,8 @@ class Pipeline:
         self.lag = 0.0
         more = False
         left = limit
+        for log in self._logs:  # before the spools: the event of each line that is there now stands in one already
+            log.look()
         self._tails = [*self._tails[1:], *self._tails[:1]]  # nobody is always served last
         for place, tail in enumerate(self._tails):
             share = max(1, left // (len(self._tails) - place))
