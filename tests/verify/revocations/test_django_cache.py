@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import redis
 from django.core.cache import caches
 from django.test import override_settings
 
@@ -22,12 +24,22 @@ URL = "django-cache:shared"
 KEY = "bearerwatch-revocations"
 
 
+class _Pool(redis.ConnectionPool):
+    """Django closes the connections of no thread that has ended: so the tests do."""
+
+    made: ClassVar[list[redis.ConnectionPool]] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.made.append(self)
+
+
 @pytest.fixture(params=["files", "redis"])
 def _shared(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> Iterator[None]:
     backends = {
         "files": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path / "c")},
-        "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url, "KEY_PREFIX": "x"},
-    }
+        "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url, "KEY_PREFIX": "x", "OPTIONS": {"pool_class": _Pool}},
+    }  # fmt: skip
     others = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "dummy": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
@@ -36,6 +48,8 @@ def _shared(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> I
     configure()
     with override_settings(CACHES={"shared": backends[request.param], **others}):
         yield
+    while _Pool.made:
+        _Pool.made.pop().disconnect()
 
 
 pytestmark = pytest.mark.usefixtures("_shared")
