@@ -101,6 +101,8 @@ class Watch:
         self.settings = settings.with_instance()
         self._sends: tuple[Callable[[AuthEvent], None], ...] = tuple(receiver.send for receiver in receivers)
         self.memory = Memory(settings)
+        self.header = self.memory.header
+        """What an ``Authorization`` header brings."""
         self.service = self.settings.service
         self.instance = self.settings.instance
         self.callers = Callers(settings.trusted_proxies)
@@ -192,6 +194,13 @@ def _path(path: str) -> str:
     return _bounded(path, _MAX_PATH)
 
 
+def _take_trace(context: RequestContext, traceparent: str, tracestate: str | None) -> None:
+    context.trace_id, context.parent_request_id = parse_traceparent(traceparent)
+    if context.trace_id is not None:
+        context.trace_flags = _trace.passed_flags(traceparent)
+        context.tracestate = _trace.parse_tracestate(tracestate)
+
+
 class Exchange:
     """One request from arrival to event."""
 
@@ -228,7 +237,7 @@ class Exchange:
         if authorization is None:
             known = self._elsewhere() if facts.query or facts.other is not None else NO_CREDENTIAL
         else:
-            known = watch.memory.header(authorization)
+            known = watch.header(authorization)
             query = facts.query
             if (
                 known.usual
@@ -243,7 +252,7 @@ class Exchange:
                 known = self._unusual(authorization, known)
         self._known = known
         self._event_id = request_id = new_id(int(now * 1000))
-        traceparent = trace_id = parent = None
+        traceparent = None
         if watch.callers.trusting:
             self._trusted_peer = watch.callers.trusts(facts.peer_ip)
             if self._trusted_peer:
@@ -255,12 +264,9 @@ class Exchange:
             self._trusted_peer = False
         self.request_id = request_id
         """The id this request has in its event and in the ``X-Request-ID`` of its answer."""
+        self._context = context = RequestContext(request_id, None, None, known.token_id)
         if traceparent is not None:
-            trace_id, parent = parse_traceparent(traceparent)
-        self._context = context = RequestContext(request_id, trace_id, parent, known.token_id)
-        if traceparent is not None and trace_id is not None:
-            context.trace_flags = _trace.passed_flags(traceparent)
-            context.tracestate = _trace.parse_tracestate(facts.tracestate)
+            _take_trace(context, traceparent, facts.tracestate)
         if self._token is not None:
             context.credential = self._token
         if _trace.tracer is not None:
@@ -383,7 +389,7 @@ class Exchange:
         try:
             event = self._event(status, route, challenge, raised, judged or status)
             self._watch.emit(event)
-            if self._context.span is not None and _trace.tracer is not None:
+            if _trace.tracer is not None and self._context.span is not None:
                 _trace.tracer.finished(self._context, event, plain=self._watch.settings.plain_subjects)
         except Exception as error:  # noqa: BLE001 - host boundary: no request fails because of us
             _guard.swallowed("making an event", error)
@@ -453,9 +459,22 @@ class Exchange:
             current.reset(reset)
 
     def end(self) -> None:
-        """The request is over and no longer current."""
-        self.hand_back()
-        self.release()
+        """The request is over and no longer current: :meth:`hand_back` and :meth:`release` in one.
+
+        Every request comes by here: the calls alone would cost a fifth of a microsecond.
+        """
+        if self._reset is not None:
+            try:  # noqa: SIM105 - as in leave()
+                current.reset(self._reset)
+            except ValueError:
+                pass
+            self._reset = None
+        lately.set(self._context)
+        if self._others is not None:
+            self.release()
+        elif self._token is not None:
+            self._token = None
+            live.discard(id(self))
 
     def _event(self, status: int, route: str | None, challenge: str | None, raised: bool, judged: int) -> AuthEvent:
         facts, known, context, watch = self._facts, self._known, self._context, self._watch
