@@ -6,7 +6,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Literal
 
-__all__ = ["UNIX", "Address", "Callers", "Network", "Proxy", "address", "canonical"]
+__all__ = ["UNIX", "Address", "Callers", "Network", "Proxy", "address", "canonical", "is_loopback"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -16,6 +16,16 @@ Proxy = Network | Literal["unix"]
 _MAX_KNOWN = 4096
 _MAX_CHAIN = 64
 _MAX_READ = 8192
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host*, a name in lower case or an address, is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class Callers:

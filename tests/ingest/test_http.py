@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bearerwatch.callers import is_loopback
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.ingest import http as http_module
 from bearerwatch.ingest.body import MAX_BODY, MAX_LINES, BodyError, Inflater, LineSplitter
@@ -25,7 +26,7 @@ from bearerwatch.ingest.http import make_app
 from bearerwatch.ingest.intake import Answer, Batch, Intake
 from bearerwatch.ingest.keys import IngestKeys
 from bearerwatch.ingest.lines import HEAD, MAX_LINE
-from bearerwatch.ingest.listener import Listener, is_loopback
+from bearerwatch.ingest.listener import Listener
 from bearerwatch.store import offsets
 from bearerwatch.store.state import State, default_url
 

@@ -7,7 +7,6 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp-response
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import random
 import re
@@ -22,6 +21,7 @@ import msgspec
 
 from bearerwatch._version import __version__
 from bearerwatch.alert.escape import printable
+from bearerwatch.callers import is_loopback
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.exports import ExportError
 from bearerwatch.redact import redact_text
@@ -216,14 +216,6 @@ def read_headers(text: str, origin: str) -> dict[str, str]:
             raise ConfigurationError(f"line {number} of {origin} is no header we could add: write Name: value")
         found[match[1].lower()] = match[2]
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is this very machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _final(status: int) -> str:

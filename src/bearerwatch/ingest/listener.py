@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
 import time
@@ -14,21 +13,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bearerwatch.errors import ConfigurationError
 
-__all__ = ["Listener", "is_loopback"]
+__all__ = ["Listener"]
 
 _HEAD_SECONDS = 10.0
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class _Protocol(H11Protocol):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 
+from bearerwatch.callers import is_loopback
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 from bearerwatch.ingest.keys import IngestKeys
-from bearerwatch.ingest.listener import is_loopback
 from bearerwatch.ingest.log_source import LogSource
 
 __all__ = ["CollectorSettings", "parse_duration"]

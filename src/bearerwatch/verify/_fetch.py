@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import ssl
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from bearerwatch.callers import is_loopback
 from bearerwatch.errors import ConfigurationError
 
 __all__ = ["FetchError", "Fetched", "check_url", "fetch"]
@@ -50,15 +50,8 @@ def check_url(url: str, name: str) -> None:
         raise ConfigurationError(f"{name}: leave user and password out of it")
     if parts.scheme == "https" and host:
         return
-    if parts.scheme != "http" or not _is_loopback(host):
+    if parts.scheme != "http" or not is_loopback(host):
         raise ConfigurationError(f"{name}: it has to begin with https://, for whoever gives the keys makes the tokens")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def fetch(url: str, *, timeout: float, max_bytes: int, tls: ssl.SSLContext | None = None) -> Fetched:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
 import json
 import logging
 import socket
@@ -26,6 +25,7 @@ from bearerwatch.alert.channel import DeliveryError
 from bearerwatch.alert.notice import Notice
 from bearerwatch.alert.options import Options
 from bearerwatch.alert.secret import Secret
+from bearerwatch.callers import is_loopback
 
 __all__ = ["Channel"]
 
@@ -63,7 +63,7 @@ class Channel:
             )
         self._signers = [] if secrets is None else _signers(options, secrets)
         host = urlsplit(self._url.reveal()).hostname or ""
-        self._direct = _loopback(host)
+        self._direct = is_loopback(host)
         self._tls = httpx2.create_ssl_context()  # here, for it takes longer than a whole exchange
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -194,18 +194,11 @@ def _address(options: Options) -> Secret:
         raise options.error(f"{address.source} is no web address: write https://host/path")
     if literal is not None and (parts.username or parts.password):
         raise options.error("url holds a user or password: put the whole address into a variable and use url_env")
-    if parts.scheme == "http" and not insecure and not _loopback(host):
+    if parts.scheme == "http" and not insecure and not is_loopback(host):
         raise options.error(
             "plain http to another machine shows alerts to the network: use https, or say insecure = true"
         )
     return address
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _signers(options: Options, secrets: Secret) -> list[Webhook]:

@@ -7,7 +7,6 @@ Each look is a connection of its own: a collector has only so many, and idle one
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import os
 import re
 import ssl
@@ -18,6 +17,7 @@ from typing import NoReturn
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bearerwatch._version import __version__
+from bearerwatch.callers import is_loopback
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.verify.revocations._entry import MAX_ENTRIES, collect, lines
 from bearerwatch.verify.revocations._source import Found, SourceLost
@@ -56,7 +56,7 @@ def open_source(url: str) -> Collector:
     scheme = parts.scheme.lower().removeprefix("collector+")
     if scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.fragment:
         _wrong()
-    if scheme == "http" and not _loopback(parts.hostname) and not _cleartext(parts):
+    if scheme == "http" and not is_loopback(parts.hostname) and not _cleartext(parts):
         raise ConfigurationError(
             "collector+http to another host sends the key in clear text: write collector+https, or add ?cleartext=yes "
             "if the network can be trusted"
@@ -172,15 +172,6 @@ def _wrong() -> NoReturn:
 
 def _cleartext(parts: SplitResult) -> bool:
     return parse_qs(parts.query).get("cleartext") == ["yes"]
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _key() -> str:
