@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from bearerwatch._draft import drafted
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.fingerprint import state_dir
 
@@ -64,15 +64,8 @@ class Kept:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not _ours(os.stat(path.parent)):  # noqa: PTH116 - as above
                 return
-            draft = path.with_name(f".{self._name}.{secrets.token_hex(8)}")
-            try:
-                handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(self._made_from + hashlib.sha256(data).digest() + data)
-                os.replace(draft, path)  # noqa: PTH105 - renamed over what other processes may be reading
-            finally:
-                with suppress(FileNotFoundError):
-                    draft.unlink()
+            with drafted(path) as handle, os.fdopen(handle, "wb", closefd=False) as file:
+                file.write(self._made_from + hashlib.sha256(data).digest() + data)
 
     def _path(self) -> Path:
         return state_dir() / _FOLDER / self._name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated
@@ -14,7 +15,20 @@ from msgspec.structs import replace
 
 from bearerwatch.redact import redact_text
 
-__all__ = ["MAX_ENTRIES", "MAX_LINE", "TOKEN_ID", "Revocation", "collect", "dump", "lines", "merge", "parse", "revoke"]
+__all__ = [
+    "MAX_ENTRIES",
+    "MAX_LINE",
+    "TOKEN_ID",
+    "Revocation",
+    "collect",
+    "dump",
+    "in_force",
+    "lines",
+    "merge",
+    "parse",
+    "readable",
+    "revoke",
+]
 
 TOKEN_ID = re.compile(r"k[0-9a-f]{8}:[0-9a-f]{32}", re.ASCII)
 """A whole fingerprint. ``short:<length>`` is none: very many credentials share it."""
@@ -92,6 +106,24 @@ def merge(known: Revocation, new: Revocation) -> Revocation:
     first, second = sorted((known, new), key=lambda entry: entry.at)
     until = None if known.until is None or new.until is None else max(known.until, new.until)
     return replace(first, until=until, by=first.by or second.by, reason=first.reason or second.reason)
+
+
+def readable(lines: Iterable[bytes]) -> dict[str, Revocation]:
+    """The revocations in *lines*, the last of each token; what is none is passed over."""
+    found: dict[str, Revocation] = {}
+    for line in lines:
+        try:
+            entry = parse(line)
+        except ValueError:
+            continue
+        found[entry.token_id] = entry
+    return found
+
+
+def in_force(entries: Iterable[Revocation]) -> list[Revocation]:
+    """Those of *entries* that are not to be forgotten by now, first revoked first."""
+    now = time.time()
+    return sorted((one for one in entries if one.until is None or one.until > now), key=lambda one: one.at)
 
 
 def collect(lines: Iterable[bytes], now: float) -> tuple[dict[str, float], int]:

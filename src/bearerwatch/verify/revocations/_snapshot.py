@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil, isinf
 from pathlib import Path
 
 from bearerwatch import _guard
+from bearerwatch._draft import drafted
 from bearerwatch.verify.revocations._entry import Revocation, dump
 from bearerwatch.verify.revocations._source import SourceLost
 from bearerwatch.verify.revocations.file import File
@@ -57,14 +57,7 @@ class Snapshot:
             if self._path.stat().st_size == len(text) and self._path.read_bytes() == text:
                 return
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with drafted(self._path) as handle:
+            with os.fdopen(handle, "wb", closefd=False) as file:
                 file.write(text)
-                file.flush()
-                os.fsync(handle)
-            draft.replace(self._path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+            os.fsync(handle)

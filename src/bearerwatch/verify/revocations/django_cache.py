@@ -7,7 +7,6 @@ the list in a file, in Redis or at the collector.
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from bearerwatch.errors import BearerwatchError, ConfigurationError
-from bearerwatch.verify.revocations._entry import Revocation, collect, dump, merge, parse
+from bearerwatch.verify.revocations._entry import Revocation, collect, dump, in_force, merge, readable
+from bearerwatch.verify.revocations._lock import alone
 from bearerwatch.verify.revocations._source import Found, SourceLost
 
 __all__ = ["DjangoCache", "open_ledger", "open_source"]
@@ -142,21 +142,14 @@ class DjangoCache:
     def entries(self) -> list[Revocation]:
         """See :class:`~bearerwatch.verify.revocations.Ledger`; raises as :meth:`add` does."""
         try:
-            return _in_force(self._known())
+            return in_force(self._known().values())
         except SourceLost as lost:
             raise BearerwatchError(str(lost)) from None
         except Exception as error:  # noqa: BLE001 - as above
             raise BearerwatchError(_words(error)) from None
 
     def _known(self) -> dict[str, Revocation]:
-        known: dict[str, Revocation] = {}
-        for line in self._read(None)[1] or ():
-            try:
-                entry = parse(line)
-            except ValueError:
-                continue
-            known[entry.token_id] = entry
-        return known
+        return readable(self._read(None)[1] or ())
 
     def _read(self, seen: str | None) -> tuple[str | None, list[bytes] | None]:
         """What the one key says, and the lines of its list; no lines if it says what was *seen*."""
@@ -181,7 +174,7 @@ class DjangoCache:
                 known = self._known()
                 changed = change(known)
                 if changed:
-                    self._write(_in_force(known))
+                    self._write(in_force(known.values()))
                 return changed
         except BearerwatchError as error:
             raise BearerwatchError(str(error)) from None
@@ -218,11 +211,13 @@ class DjangoCache:
         from django.core.cache.backends.filebased import FileBasedCache  # noqa: PLC0415 - as above
 
         cache, mine = self._cache(), secrets.token_hex(8)
-        deadline = time.monotonic() + 2 * _LOCK_SECONDS
         if isinstance(cache, FileBasedCache):  # whose add() looks first and writes then: two may both succeed
-            with _locked_folder(cache._dir, deadline):  # noqa: SLF001 - it is called so in all versions of Django
+            folder = Path(cache._dir)  # noqa: SLF001 - it is called so in all versions of Django
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with alone(folder / f"{_LOCK}file", 2 * _LOCK_SECONDS, "the list"):
                 yield
             return
+        deadline = time.monotonic() + 2 * _LOCK_SECONDS
         while not cache.add(_LOCK, mine, timeout=int(_LOCK_SECONDS)):
             if time.monotonic() > deadline:
                 raise BearerwatchError("the list is being written by somebody else: try it again")
@@ -234,22 +229,6 @@ class DjangoCache:
                 cache.delete(_LOCK)
 
 
-@contextmanager
-def _locked_folder(folder: str, deadline: float) -> Iterator[None]:
-    """Alone among those who lock a file in *folder*, which ends with whoever holds it."""
-    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (Path(folder) / f"{_LOCK}file").open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise BearerwatchError("the list is being written by somebody else: try it again") from None
-                time.sleep(0.02)
-        yield
-
-
 def _index(named: Any) -> _Index:
     try:
         index = msgspec.json.decode(named, type=_Index) if isinstance(named, str) else None
@@ -258,12 +237,6 @@ def _index(named: Any) -> _Index:
     if index is None or not 0 <= index.pieces <= _MAX_PIECES or len(index.id) > 32 or not index.id.isalnum():
         raise SourceLost(f"the cache holds something else under {_KEY}: delete it, and revoke once more")
     return index
-
-
-def _in_force(known: dict[str, Revocation]) -> list[Revocation]:
-    now = time.time()
-    kept = (entry for entry in known.values() if entry.until is None or entry.until > now)
-    return sorted(kept, key=lambda entry: entry.at)
 
 
 def _words(error: Exception) -> str:

@@ -6,18 +6,18 @@ configuration management, an editor. A symbolic link is followed.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
-from bearerwatch.errors import BearerwatchError, ConfigurationError
-from bearerwatch.verify.revocations._entry import Revocation, collect, dump, lines, merge, parse
+from bearerwatch._draft import drafted
+from bearerwatch.errors import ConfigurationError
+from bearerwatch.verify.revocations._entry import Revocation, collect, dump, in_force, lines, merge, parse
+from bearerwatch.verify.revocations._lock import alone
 from bearerwatch.verify.revocations._source import Found, SourceLost
 
 __all__ = ["File", "open_ledger", "open_source"]
@@ -120,10 +120,7 @@ class File:
     def entries(self) -> list[Revocation]:
         """See :class:`~bearerwatch.verify.revocations.Ledger`; an absent file is an empty list."""
         _, known = self._parsed()
-        now = time.time()
-        return sorted(
-            (entry for entry in known.values() if entry.until is None or entry.until > now), key=lambda entry: entry.at
-        )
+        return in_force(known.values())
 
     @contextmanager
     def _open(self) -> Iterator[int]:
@@ -154,51 +151,21 @@ class File:
                 known[entry.token_id] = entry if before is None else merge(before, entry)
         return others, known
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """One writer at a time. The lock is a file beside it, for the file itself is replaced."""
-        path = self._path.with_name(f".{self._path.name}.lock")
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise BearerwatchError(
-                            f"{self._path} is being written by somebody else: try it again"
-                        ) from None
-                    time.sleep(0.02)
-            yield
-        finally:
-            os.close(handle)
+        return alone(self._path.with_name(f".{self._path.name}.lock"), _LOCK_SECONDS, str(self._path))
 
     def _write(self, others: Sequence[bytes], known: dict[str, Revocation]) -> None:
-        now = time.time()
-        kept = sorted(
-            (entry for entry in known.values() if entry.until is None or entry.until > now), key=lambda entry: entry.at
-        )
-        text = b"".join(line + b"\n" for line in (*others, *map(dump, kept)))
+        text = b"".join(line + b"\n" for line in (*others, *map(dump, in_force(known.values()))))
         target = self._path.resolve()  # a link stays one
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         # Fingerprints are keyed: who reads them learns no token. The application may be of another user than whoever
         # revokes, so a new file is readable; an existing one keeps its owner and mode.
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        try:
-            try:
-                view = memoryview(text)
-                while view:
-                    view = view[os.write(handle, view) :]
-                _alike(handle, target)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            draft.replace(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        with drafted(target, 0o644) as handle:
+            view = memoryview(text)
+            while view:
+                view = view[os.write(handle, view) :]
+            _alike(handle, target)
+            os.fsync(handle)
         folder = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bearerwatch.errors import BearerwatchError, ConfigurationError
-from bearerwatch.verify.revocations._entry import Revocation, collect, dump, merge, parse
+from bearerwatch.verify.revocations._entry import Revocation, collect, dump, in_force, merge, readable
 from bearerwatch.verify.revocations._source import Found, SourceLost
 
 __all__ = ["Redis", "open_ledger", "open_source"]
@@ -109,7 +109,7 @@ class Redis:
         wanted = {entry.token_id: entry for entry in entries}
 
         def change(pipe: Any) -> int:
-            old = _kept(pipe.hmget(_KEY, list(wanted)))
+            old = readable(value for value in pipe.hmget(_KEY, list(wanted)) if value is not None)
             new = {name: merge(old[name], entry) if name in old else entry for name, entry in wanted.items()}
             new = {name: entry for name, entry in new.items() if old.get(name) != entry}
             past = self._past()
@@ -142,13 +142,10 @@ class Redis:
     def entries(self) -> list[Revocation]:
         """See :class:`~bearerwatch.verify.revocations.Ledger`; raises as :meth:`add` does."""
         try:
-            known = _kept(value for _, value in self._scan())
+            known = readable(value for _, value in self._scan())
         except Exception as error:  # noqa: BLE001 - as above
             raise BearerwatchError(_words(error)) from None
-        now = time.time()
-        return sorted(
-            (entry for entry in known.values() if entry.until is None or entry.until > now), key=lambda entry: entry.at
-        )
+        return in_force(known.values())
 
     def _scan(self) -> Iterator[tuple[bytes, bytes]]:
         # page by page: a hundred thousand at once would keep the server from everybody else
@@ -166,7 +163,7 @@ class Redis:
     def _past(self) -> set[str]:
         """Ids of entries that may be forgotten."""
         now = time.time()
-        known = _kept(value for _, value in self._scan())
+        known = readable(value for _, value in self._scan())
         return {name for name, entry in known.items() if entry.until is not None and entry.until <= now}
 
     def _transaction(self, change: Any) -> int:
@@ -185,19 +182,6 @@ class Redis:
         except Exception as error:  # noqa: BLE001 - as above
             raise BearerwatchError(_words(error)) from None
         raise BearerwatchError("the list in Redis keeps changing: try it again")
-
-
-def _kept(values: Any) -> dict[str, Revocation]:
-    found: dict[str, Revocation] = {}
-    for value in values:
-        if value is None:
-            continue
-        try:
-            entry = parse(value)
-        except ValueError:
-            continue
-        found[entry.token_id] = entry
-    return found
 
 
 def _words(error: Exception) -> str:
