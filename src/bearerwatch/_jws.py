@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_LENGTH", "Unverified", "header_of", "is_header", "json_object", "parse", "signing_input"]
+__all__ = ["MAX_LENGTH", "TOKEN68", "Unverified", "header_of", "is_header", "json_object", "parse", "signing_input"]
 
 MAX_LENGTH = 16_384
 """Characters past which a credential is not parsed: no issuer makes such tokens."""
+TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
+"""What every token consists of (RFC 9110 §11.2, RFC 6750 §2.1)."""
 _USUAL_HEADER = 512
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)?\Z")

@@ -17,7 +17,6 @@ from bearerwatch.event import Outcome
 
 __all__ = ["NOTHING", "Challenge", "Presented", "State", "Verdict", "classify", "present"]
 
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
 _NEXT_SCHEME = re.compile(r",\s*[A-Za-z][A-Za-z0-9-]*\s+\S")
 _PASETO = re.compile(r"v[1-4]\.(?:local|public)\.")
 _PARAM = re.compile(r'\b(\w{1,64})\s*=\s*(?:"((?:[^"\\]|\\.){0,512})"|([^\s,"]{1,128}))')
@@ -86,7 +85,7 @@ def present(scheme: str | None, credential: str, *, carries_token: bool) -> Pres
         return Presented(State.BROKEN, scheme, "empty_token")
     if len(credential) > _jws.MAX_LENGTH:
         return Presented(State.BROKEN, scheme, "too_long")
-    if not _TOKEN68.match(credential):
+    if not _jws.TOKEN68.match(credential):
         several = _NEXT_SCHEME.search(credential) is not None
         return Presented(State.BROKEN, scheme, "multiple_tokens" if several else "bad_characters")
     if scheme is None and credential.count(".") < 2:

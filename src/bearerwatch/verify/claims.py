@@ -10,7 +10,7 @@ from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import Outcome
 from bearerwatch.verify.verdict import Verdict
 
-__all__ = ["RFC9068", "Expected", "is_date", "media", "scopes_of"]
+__all__ = ["RFC9068", "Expected", "concluded", "is_date", "media", "misaddressed", "scopes_of"]
 
 RFC9068 = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 """Claims that every access token has (RFC 9068 §2.2)."""
@@ -62,19 +62,8 @@ class Expected:
         reason = self._addressed(claims, typ) or self._timely(claims)
         if reason is None and (scopes is None or not all(isinstance(claims.get(name), str | None) for name in _TEXTS)):
             reason = _BAD
-        subject, expires = claims.get("sub"), claims.get("exp")
         client = claims.get("client_id") or claims.get("azp")
-        return Verdict(
-            outcome=_OUTCOMES.get(reason, Outcome.INVALID),
-            reason=reason,
-            verified=True,
-            subject=subject if isinstance(subject, str) else None,
-            issuer=self._issuer if claims.get("iss") == self._issuer else None,
-            client_id=client if isinstance(client, str) else None,
-            scopes=scopes or (),
-            expires_at=int(expires) if expires is not None and is_date(expires) else None,
-            claims=claims,
-        )
+        return concluded(claims, reason, issuer=self._issuer, subject=claims.get("sub"), client=client)
 
     def _addressed(self, claims: Mapping[str, Any], typ: str | None) -> str | None:
         """What is wrong with whose the token is and for whom; that goes before its dates."""
@@ -83,12 +72,8 @@ class Expected:
             return "wrong_issuer" if isinstance(issuer, str) else _BAD
         if typ not in self._types:
             return "wrong_type"
-        if audience is not None:
-            listed = audience if isinstance(audience, list) else [audience]
-            if not all(isinstance(one, str) for one in listed):
-                return _BAD
-            if self._audience.isdisjoint(listed):
-                return "wrong_audience"
+        if audience is not None and (reason := misaddressed(audience, self._audience)) is not None:
+            return reason
         return "missing_claim" if any(claims.get(name) is None for name in self._required) else None
 
     def _timely(self, claims: Mapping[str, Any]) -> str | None:
@@ -104,6 +89,40 @@ class Expected:
 
 
 _OUTCOMES = {None: Outcome.SUCCESS, "past_exp": Outcome.EXPIRED}
+
+
+def concluded(
+    claims: Mapping[str, Any], reason: str | None, *, issuer: str | None, subject: object, client: object
+) -> Verdict:
+    """The verdict on an authentic token.
+
+    Args:
+        claims: those it has.
+        reason: what is wrong with it, if anything is.
+        issuer: whose tokens are taken; the verdict names it if the token does.
+        subject: who holds it; no text says nobody.
+        client: whom it was issued to, likewise.
+    """
+    expires = claims.get("exp")
+    return Verdict(
+        outcome=_OUTCOMES.get(reason, Outcome.INVALID),
+        reason=reason,
+        verified=True,
+        subject=subject if isinstance(subject, str) else None,
+        issuer=issuer if claims.get("iss") == issuer else None,
+        client_id=client if isinstance(client, str) else None,
+        scopes=scopes_of(claims) or (),
+        expires_at=int(expires) if expires is not None and is_date(expires) else None,
+        claims=claims,
+    )
+
+
+def misaddressed(audience: object, names: frozenset[str]) -> str | None:
+    """What is wrong with an ``aud`` that is there (RFC 7519 §4.1.3), where one of *names* will do."""
+    listed = audience if isinstance(audience, list) else [audience]
+    if not all(isinstance(one, str) for one in listed):
+        return _BAD
+    return "wrong_audience" if names.isdisjoint(listed) else None
 
 
 def media(typ: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import ssl
 import threading
 import time
@@ -38,8 +37,6 @@ from bearerwatch.verify.verdict import Verdict
 
 __all__ = ["BearerToken", "ClientAuth", "ClientSecretBasic", "ClientSecretPost", "Introspection", "PrivateKeyJwt"]
 
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
-_SAY_EVERY = 60.0
 _RETRY = 1.0
 _EMPTY = Verdict(outcome=Outcome.MALFORMED, reason="empty_token")
 _TOO_LONG = Verdict(outcome=Outcome.MALFORMED, reason="too_long")
@@ -144,7 +141,7 @@ class Introspection:
         self._good, self._refused = self._remembered.good, self._remembered.refused
         self._digest = self._remembered.digest
         self._fail_after, self._pause = fail_after, pause
-        self._said_at = float("-inf")
+        self._seldom = _guard.Seldom()
         self._wire: Wire | None = None
         self.asked = 0
         """Questions put to the server so far."""
@@ -239,7 +236,7 @@ class Introspection:
             return kept.verdict
         if not token:
             return _EMPTY
-        return digest if _TOKEN68.match(token) else _BAD_CHARACTERS
+        return digest if _jws.TOKEN68.match(token) else _BAD_CHARACTERS
 
     def _without_answer(self, digest: bytes, seconds: float) -> Verdict:
         """The verdict while the server cannot be asked for *seconds*: an old one that may still serve, or an error."""
@@ -322,8 +319,7 @@ class Introspection:
     def _failed(self, digest: bytes, failure: NoAnswer | Unusable) -> Verdict:
         now = self._monotonic()
         with self._lock:
-            if now - self._said_at >= _SAY_EVERY:
-                self._said_at = now
+            if self._seldom(now):
                 _guard.say(f"introspection: {self._where} gave no answer of use: {_WORDS[failure.word]}")
             if isinstance(failure, Unusable) and not failure.server:
                 self._breaker.worked()  # it is there, and does not take this one question

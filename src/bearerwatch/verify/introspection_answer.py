@@ -8,7 +8,7 @@ from typing import Any
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.event import Outcome
 from bearerwatch.verify import _strict
-from bearerwatch.verify.claims import is_date, scopes_of
+from bearerwatch.verify.claims import concluded, is_date, misaddressed, scopes_of
 from bearerwatch.verify.verdict import Verdict
 
 __all__ = ["TOKEN_TYPES", "AnswerReader", "Unusable"]
@@ -26,7 +26,7 @@ _INACTIVE = Verdict(outcome=Outcome.INVALID, reason="inactive")
 class Unusable(Exception):  # noqa: N818 - says what the answer is
     """An answer nothing can be learned from.
 
-    ``word`` says why: ``status``, ``type``, ``encoding``, ``size``, ``json``, ``active``, ``refused`` or ``question``.
+    ``word`` says why: ``status``, ``type``, ``encoding``, ``size``, ``json``, ``active`` or ``refused``.
     ``server`` says whether it is the server that fails, or perhaps this one question.
     """
 
@@ -109,18 +109,7 @@ class AnswerReader:
             claims = _without(claims, token)
         reason = self._wrong(claims)
         subject = claims.get("sub") or claims.get("username")
-        client, expires = claims.get("client_id"), claims.get("exp")
-        return Verdict(
-            outcome=_OUTCOMES.get(reason, Outcome.INVALID),
-            reason=reason,
-            verified=True,
-            subject=subject if isinstance(subject, str) else None,
-            issuer=self._issuer if claims.get("iss") == self._issuer else None,
-            client_id=client if isinstance(client, str) else None,
-            scopes=scopes_of(claims) or (),
-            expires_at=int(expires) if expires is not None and is_date(expires) else None,
-            claims=claims,
-        )
+        return concluded(claims, reason, issuer=self._issuer, subject=subject, client=claims.get("client_id"))
 
     def past(self, expires_at: float) -> bool:
         """Whether a token with this ``exp`` is taken no longer."""
@@ -152,10 +141,7 @@ class AnswerReader:
             return None
         if audience is None:
             return "missing_claim"
-        listed = audience if isinstance(audience, list) else [audience]
-        if not all(isinstance(one, str) for one in listed):
-            return "bad_claim"
-        return "wrong_audience" if self._audience.isdisjoint(listed) else None
+        return misaddressed(audience, self._audience)
 
     def _timely(self, claims: dict[str, Any]) -> str | None:
         if any(not is_date(claims[name]) for name in ("exp", "nbf", "iat") if claims.get(name) is not None):
@@ -166,9 +152,6 @@ class AnswerReader:
         if begins is not None and begins - _CLOCKS_APART > self._clock():
             return "not_yet_valid"
         return None
-
-
-_OUTCOMES = {None: Outcome.SUCCESS, "past_exp": Outcome.EXPIRED}
 
 
 def _without(value: Any, token: str) -> Any:

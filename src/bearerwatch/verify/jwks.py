@@ -30,7 +30,6 @@ from bearerwatch.verify.keys import KeysUnavailable, Published, published
 __all__ = ["Jwks", "JwksState"]
 
 _LOG = logging.getLogger("bearerwatch")
-_SAY_EVERY = 60.0
 _MAX_WAITING = 16
 _METADATA = frozenset({"openid-configuration", "oauth-authorization-server"})
 
@@ -123,7 +122,7 @@ class Jwks:
             spread=random.random(),  # noqa: S311 - nothing is secret about it
         )
         self._timeout, self._max_bytes, self._tls = timeout, max_bytes, tls
-        self._said_at = float("-inf")
+        self._seldom = _guard.Seldom()
         self._requests = 0
         self._failure: str | None = None
         self._left_out: Mapping[str, int] = {}
@@ -298,8 +297,7 @@ class Jwks:
             flight, self._flight = self._flight, None
         if flight is not None:
             flight.end()
-        if failure is not None and now - self._said_at >= _SAY_EVERY:
-            self._said_at = now
+        if failure is not None and self._seldom(now):
             _LOG.warning("the keys of %s cannot be had: %s", self._name, failure)
 
     def _rest(self) -> tuple[threading.Event, float] | None:

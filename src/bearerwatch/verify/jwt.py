@@ -6,7 +6,6 @@ of a token whose signature does not hold nothing is believed, so that ``expired`
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
@@ -24,7 +23,6 @@ from bearerwatch.verify.verdict import Verdict
 
 __all__ = ["JwtVerifier"]
 
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
 _FOREIGN = frozenset({"jwk", "jku", "x5u"})
 _MAX_HEADER = 8192
 _USUAL_HEADER = 512
@@ -163,16 +161,16 @@ class JwtVerifier:
         dots = token.count(".")
         if dots == 4:  # RFC 7516 §3.1
             if self._decryption is None:
-                return _ALG if _TOKEN68.match(token) else _BAD_CHARACTERS
+                return _ALG if _jws.TOKEN68.match(token) else _BAD_CHARACTERS
             inner = self._decryption(token)
             if isinstance(inner, Verdict):
                 return inner
             token, dots = inner, inner.count(".")
         if dots != 2:
-            return _NOT_JWT if _TOKEN68.match(token) else _BAD_CHARACTERS
+            return _NOT_JWT if _jws.TOKEN68.match(token) else _BAD_CHARACTERS
         header = self._header(token[: token.index(".")])
         if isinstance(header, Verdict):
-            return header if _TOKEN68.match(token) else _BAD_CHARACTERS
+            return header if _jws.TOKEN68.match(token) else _BAD_CHARACTERS
         return token, header
 
     def _header(self, segment: str) -> _Header | Verdict:
@@ -224,7 +222,7 @@ class JwtVerifier:
         payload = _strict.decoded(signed[signed.index(".") + 1 :])
         signature = _strict.decoded(signature_segment)
         if payload is None or signature is None:
-            return _BAD_CHARACTERS if not _TOKEN68.match(token) else _NOT_JWT if payload is None else _SIGNATURE
+            return _BAD_CHARACTERS if not _jws.TOKEN68.match(token) else _NOT_JWT if payload is None else _SIGNATURE
         message = signed.encode("ascii")
         if not any(key.verifies(header.alg, message, signature) for key in fitting):
             return _SIGNATURE
