@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 
-__all__ = ["counts", "reraise", "reset", "swallowed"]
+__all__ = ["Seldom", "counts", "reraise", "reset", "swallowed"]
 
 _counts: Counter[str] = Counter()
 _last_said: dict[str, float] = {}
@@ -43,6 +43,20 @@ def say(message: str) -> None:
             stream.flush()
     except (OSError, ValueError):
         pass  # a closed stderr is not ours to mend
+
+
+class Seldom:
+    """Whether it is time to say something again: once a minute, whatever happens in between."""
+
+    def __init__(self) -> None:
+        self._said_at = float("-inf")
+
+    def __call__(self, now: float) -> bool:
+        """Whether to say it at *now*, in seconds of a clock that only goes on; then it has been said."""
+        if now - self._said_at < _SAY_EVERY:
+            return False
+        self._said_at = now
+        return True
 
 
 def counts() -> dict[str, int]:

@@ -13,12 +13,26 @@ from urllib.parse import urlsplit
 import typer
 
 from bearerwatch import _units
-from bearerwatch.cli._options import Database, StateFolder, caller, database_url, duration, moment, state_folder
+from bearerwatch.cli._options import (
+    Database,
+    OnlyCaller,
+    OnlyOutcomes,
+    OnlyRequest,
+    OnlyService,
+    OnlyToken,
+    StateFolder,
+    Until,
+    caller,
+    database_url,
+    duration,
+    outcomes,
+    span,
+    state_folder,
+)
 from bearerwatch.cli._output import say
 from bearerwatch.cli._pipe import piped
 from bearerwatch.cli._tokens import token_ids
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.event import Outcome
 
 if TYPE_CHECKING:
     from bearerwatch.exports import Target
@@ -63,19 +77,12 @@ def export(
             show_default=False,
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Until when; now if not given.", show_default=False)] = None,
-    outcome: Annotated[
-        list[str] | None, typer.Option(help="Only this outcome; may be repeated.", show_default=False)
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(help="A fingerprint as logs print it, or - for a token on stdin.", show_default=False),
-    ] = None,
-    ip: Annotated[
-        str | None, typer.Option("--ip", "--address", help="Only of this caller's address.", show_default=False)
-    ] = None,
-    request_id: Annotated[str | None, typer.Option(help="Only of this request.", show_default=False)] = None,
-    service: Annotated[str | None, typer.Option(help="Only of this service.", show_default=False)] = None,
+    until: Until = None,
+    outcome: OnlyOutcomes = None,
+    token: OnlyToken = None,
+    ip: OnlyCaller = None,
+    request_id: OnlyRequest = None,
+    service: OnlyService = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -103,13 +110,12 @@ def export(
     if to is not None and out != _STDOUT:
         raise ConfigurationError("--out and --to are two ways: give one of them")
     chosen = _format(form, out, to)
-    if set(outcome or ()) - set(Outcome):
-        raise ConfigurationError(f"--outcome is one of {', '.join(Outcome)}")
+    only = outcomes(outcome)
     patience = duration(retry_for, "--retry-for").total_seconds()
     folder = state_folder(state)
-    start, end = _span("1h" if since is None and checkpoint is None else since, until)
+    start, end = span("1h" if since is None and checkpoint is None else since, until, datetime.now(UTC))
     filters: dict[str, Any] = {
-        "outcome": sorted(set(outcome)) if outcome else None,
+        "outcome": sorted(set(only)) if only else None,
         "tokens": None if token is None else token_ids(token, folder),
         "client_ip": caller(ip),
         "request_id": request_id,
@@ -151,15 +157,6 @@ def export(
     if counts.refused:
         say(f"{counts.refused} events were refused by the receiver, for good")
         raise typer.Exit(1)
-
-
-def _span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    now = datetime.now(UTC)
-    start = None if since is None else moment(since, "--since", now)
-    end = None if until is None else moment(until, "--until", now)
-    if start is not None and end is not None and end <= start:
-        raise ConfigurationError("--until lies before --since: swap them")
-    return start, end
 
 
 def _format(form: str | None, out: Path, to: str | None) -> str:

@@ -14,6 +14,7 @@ import typer
 
 from bearerwatch.callers import address
 from bearerwatch.errors import ConfigurationError
+from bearerwatch.event import Outcome
 from bearerwatch.fingerprint import state_dir
 
 __all__ = [
@@ -24,15 +25,23 @@ __all__ = [
     "LogFormat",
     "LogZone",
     "Mmdb",
+    "OnlyCaller",
+    "OnlyOutcomes",
+    "OnlyRequest",
+    "OnlyService",
+    "OnlyToken",
     "Rules",
     "StateFolder",
+    "Until",
     "caller",
     "config_file",
     "database_url",
     "duration",
     "mmdb_files",
     "moment",
+    "outcomes",
     "rules_folder",
+    "span",
     "state_folder",
     "time_zone",
 ]
@@ -101,6 +110,22 @@ LogZone = Annotated[
     str, typer.Option("--log-zone", metavar="ZONE", help="Zone of times in logs that name none, as Europe/Berlin.")
 ]
 
+Until = Annotated[str | None, typer.Option(help="Until when; now if not given.", show_default=False)]
+
+OnlyOutcomes = Annotated[list[str] | None, typer.Option(help="Only this outcome; may be repeated.", show_default=False)]
+
+OnlyToken = Annotated[
+    str | None, typer.Option(help="A fingerprint as logs print it, or - for a token on stdin.", show_default=False)
+]
+
+OnlyCaller = Annotated[
+    str | None, typer.Option("--ip", "--address", help="Only of this caller's address.", show_default=False)
+]
+
+OnlyRequest = Annotated[str | None, typer.Option(help="Only of this request.", show_default=False)]
+
+OnlyService = Annotated[str | None, typer.Option(help="Only of this service.", show_default=False)]
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)", re.ASCII)
 
@@ -119,6 +144,30 @@ def duration(text: str, option: str) -> timedelta:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     except OverflowError:
         raise ConfigurationError(f"{option} is too long a time: give at most some years") from None
+
+
+def span(since: str | None, until: str | None, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """What ``--since`` and ``--until`` say, at *now*.
+
+    Raises:
+        ConfigurationError: one of them is no instant, or they are the wrong way round.
+    """
+    start = None if since is None else moment(since, "--since", now)
+    end = None if until is None else moment(until, "--until", now)
+    if start is not None and end is not None and end <= start:
+        raise ConfigurationError("--until lies before --since: swap them")
+    return start, end
+
+
+def outcomes(given: list[str] | None) -> list[str] | None:
+    """What ``--outcome`` says; nothing if it was not given.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    if set(given or ()) - set(Outcome):
+        raise ConfigurationError(f"--outcome is one of {', '.join(Outcome)}")
+    return given or None
 
 
 def moment(text: str, option: str, now: datetime) -> datetime:

@@ -11,11 +11,25 @@ import typer
 
 from bearerwatch.cli._export import export
 from bearerwatch.cli._find import find
-from bearerwatch.cli._options import Database, Json, StateFolder, caller, database_url, moment, state_folder
+from bearerwatch.cli._options import (
+    Database,
+    Json,
+    OnlyCaller,
+    OnlyOutcomes,
+    OnlyRequest,
+    OnlyService,
+    OnlyToken,
+    StateFolder,
+    Until,
+    caller,
+    database_url,
+    outcomes,
+    span,
+    state_folder,
+)
 from bearerwatch.cli._output import console, lines, say
 from bearerwatch.cli._tokens import token_ids
 from bearerwatch.errors import ConfigurationError
-from bearerwatch.event import Outcome
 
 if TYPE_CHECKING:
     from bearerwatch.store.reader import Reader
@@ -42,19 +56,12 @@ def events(
     context: typer.Context,
     *,
     since: Annotated[str, typer.Option(help="From when: 15m, 2h, 7d ago, or 2026-01-31T12:00:00Z.")] = "1h",
-    until: Annotated[str | None, typer.Option(help="Until when; now if not given.", show_default=False)] = None,
-    outcome: Annotated[
-        list[str] | None, typer.Option(help="Only this outcome; may be repeated.", show_default=False)
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(help="A fingerprint as logs print it, or - for a token on stdin.", show_default=False),
-    ] = None,
-    ip: Annotated[
-        str | None, typer.Option("--ip", "--address", help="Only of this caller's address.", show_default=False)
-    ] = None,
-    request_id: Annotated[str | None, typer.Option(help="Only of this request.", show_default=False)] = None,
-    service: Annotated[str | None, typer.Option(help="Only of this service.", show_default=False)] = None,
+    until: Until = None,
+    outcome: OnlyOutcomes = None,
+    token: OnlyToken = None,
+    ip: OnlyCaller = None,
+    request_id: OnlyRequest = None,
+    service: OnlyService = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, the newest.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones arrive.")] = False,
     state: StateFolder = None,
@@ -73,20 +80,15 @@ def events(
     from bearerwatch.store.reader import Reader  # noqa: PLC0415 - loads DuckDB
 
     now = datetime.now(UTC)
-    unknown = sorted(set(outcome or ()) - set(Outcome))
-    if unknown:
-        raise ConfigurationError(f"--outcome is one of {', '.join(Outcome)}")
+    only = outcomes(outcome)
     folder = state_folder(state)
     filters: dict[str, Any] = {
-        "outcome": outcome or None,
+        "outcome": only,
         "client_ip": caller(ip),
         "request_id": request_id,
         "service": service,
     }
-    start = moment(since, "--since", now)
-    end = None if until is None else moment(until, "--until", now)
-    if end is not None and end <= start:
-        raise ConfigurationError("--until lies before --since: swap them")
+    start, end = span(since, until, now)
     tokens = [] if token is None else token_ids(token, folder)
     with Reader(folder, database_url(database)) as reader:
         found = find(reader, tokens, since=start, until=end, limit=limit, **filters)
@@ -96,7 +98,7 @@ def events(
         elif not found and not follow:
             say("no event fits; 'bearerwatch doctor' says whether any arrive")
         if follow:
-            _follow(reader, tokens, found, start, filters, as_json=as_json)
+            _follow(reader, tokens, found, start or now, filters, as_json=as_json)
 
 
 def _follow(

@@ -9,7 +9,7 @@ import typer
 
 from bearerwatch.cli._find import find
 from bearerwatch.cli._joined import joined
-from bearerwatch.cli._options import Database, Json, StateFolder, caller, database_url, moment, state_folder
+from bearerwatch.cli._options import Database, Json, StateFolder, Until, caller, database_url, moment, state_folder
 from bearerwatch.cli._output import console, row, say
 from bearerwatch.cli._tokens import token_ids
 from bearerwatch.errors import ConfigurationError
@@ -39,7 +39,7 @@ def timeline(
     ip: Annotated[str | None, typer.Option("--ip", "--address", help="A caller's address.", show_default=False)] = None,
     request_id: Annotated[str | None, typer.Option(help="A request's id.", show_default=False)] = None,
     since: Annotated[str, typer.Option(help="From when: 15m, 2h, 7d ago, or 2026-01-31T12:00:00Z.")] = "24h",
-    until: Annotated[str | None, typer.Option(help="Until when; now if not given.", show_default=False)] = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many events, the newest.")] = 500,
     state: StateFolder = None,
     database: Database = None,

@@ -32,7 +32,6 @@ _LINGER = 0.2
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _FAREWELL = 5.0
-_SAY_EVERY = 60.0
 
 
 class Courier:
@@ -53,7 +52,7 @@ class Courier:
         self._deliver = deliver
         self._on_fork = forked
         self._starting = threading.Lock()
-        self._said_at = -_SAY_EVERY
+        self._seldom = _guard.Seldom()
         self.dropped = 0
         """Events lost: the queue was full, the receiver refused them, or the process ended first."""
         self._begin()
@@ -141,9 +140,7 @@ class Courier:
 
     def _lost(self, count: int, why: str) -> None:
         self.dropped += count
-        now = monotonic()
-        if count and now - self._said_at >= _SAY_EVERY:
-            self._said_at = now
+        if count and self._seldom(monotonic()):
             _guard.say(
                 f"the sink {self._name} lost events, {self.dropped} so far ({why}); no request was held up. See that "
                 "its receiver is there and keeps up, or send to the spool, which waits for the collector"

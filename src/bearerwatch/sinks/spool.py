@@ -38,7 +38,6 @@ _SEGMENT_BYTES = 16 << 20
 _SEGMENT_SECONDS = 300.0
 _GRACE = 5.0
 """Seconds a replaced segment stays open, for threads that are just writing to it."""
-_SAY_EVERY = 60.0
 _RETRY = 1.0
 _LOOK_AGAIN = 10.0
 _PATIENCE = 1.0
@@ -64,7 +63,7 @@ class SpoolSink:
         self._retired: list[tuple[float, int]] = []
         self._rotating = threading.Lock()
         self._overflow: Overflow | None = None
-        self._said_at = -_SAY_EVERY
+        self._seldom = _guard.Seldom()
         self.dropped = 0
         """Events lost because the spool could not be written."""
         _all.add(self)
@@ -110,8 +109,7 @@ class SpoolSink:
         """Count an event that could not be written and say so once a minute. The next one tries again."""
         self.dropped += 1
         now = time.monotonic()
-        if now - self._said_at >= _SAY_EVERY:
-            self._said_at = now
+        if self._seldom(now):
             why = os.strerror(error.errno) if error is not None and error.errno else "no room, or it cannot be opened"
             _guard.say(
                 f"the spool {self._folder} cannot be written ({why}): {self.dropped} events lost so far, no request "
