@@ -122,6 +122,13 @@ class RequestContext(Struct, gc=False):
             self.trace_id = self.trace_id or drawn[:32]
             self.span_id = self.span_id or drawn[32:]
 
+    def take_trace(self, traceparent: str, tracestate: str | None) -> None:
+        """Belong to the trace that *traceparent*, of somebody who is believed, tells of; to none if it is no such."""
+        self.trace_id, self.parent_request_id = parse_traceparent(traceparent)
+        if self.trace_id is not None:
+            self.trace_flags = _trace.passed_flags(traceparent)
+            self.tracestate = _trace.parse_tracestate(tracestate)
+
     def __repr__(self) -> str:
         """Without the credential, for whoever logs it."""
         return f"RequestContext(request_id={self.request_id!r}, trace_id={self.trace_id!r}, token_id={self.token_id!r})"

@@ -22,7 +22,7 @@ from msgspec import Struct
 from bearerwatch import _guard, _trace
 from bearerwatch.callers import Callers, canonical
 from bearerwatch.classify import Presented, State, classify
-from bearerwatch.context import Decision, RequestContext, current, lately, live, parse_traceparent, valid_request_id
+from bearerwatch.context import Decision, RequestContext, current, lately, live, valid_request_id
 from bearerwatch.event import REASONS, AuthEvent, Kind, Outcome
 from bearerwatch.known import MAX_HELD, NO_CREDENTIAL, Known, Memory
 from bearerwatch.redact.culprits import Leak, listen
@@ -53,10 +53,12 @@ def _reseed() -> None:
 register_at_fork(after_in_child=_reseed)  # else two workers would draw the same ids
 
 
-def new_id(ms: int) -> str:
-    """A UUIDv7 (RFC 9562 §5.7) for the Unix time *ms* in milliseconds."""
+def new_id(ms: int, drawn: int | None = None) -> str:
+    """A UUIDv7 (RFC 9562 §5.7) for the Unix time *ms* in milliseconds, of chance or of 76 bits that were *drawn*."""
+    if drawn is None:
+        drawn = _draw(76)
     # version 7, variant 10, and 74 random bits, spelled out once: formatting them one by one takes longer
-    text = (ms << 80 | 0x7000_8000_0000_0000_0000 | _draw(76) & 0x0FFF_3FFF_FFFF_FFFF_FFFF).to_bytes(16).hex()
+    text = (ms << 80 | 0x7000_8000_0000_0000_0000 | drawn & 0x0FFF_3FFF_FFFF_FFFF_FFFF).to_bytes(16).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
@@ -194,13 +196,6 @@ def _path(path: str) -> str:
     return _bounded(path, _MAX_PATH)
 
 
-def _take_trace(context: RequestContext, traceparent: str, tracestate: str | None) -> None:
-    context.trace_id, context.parent_request_id = parse_traceparent(traceparent)
-    if context.trace_id is not None:
-        context.trace_flags = _trace.passed_flags(traceparent)
-        context.tracestate = _trace.parse_tracestate(tracestate)
-
-
 class Exchange:
     """One request from arrival to event."""
 
@@ -266,7 +261,7 @@ class Exchange:
         """The id this request has in its event and in the ``X-Request-ID`` of its answer."""
         self._context = context = RequestContext(request_id, None, None, known.token_id)
         if traceparent is not None:
-            _take_trace(context, traceparent, facts.tracestate)
+            context.take_trace(traceparent, facts.tracestate)
         if self._token is not None:
             context.credential = self._token
         if _trace.tracer is not None:

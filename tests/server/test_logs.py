@@ -177,9 +177,12 @@ def test_nothing_is_lost_or_doubled_by_kill_and_rotation(site: Any, tmp_path: Pa
         log.touch()
 
     for turn in range(3):
-        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        said = tmp_path / "said"
+        with said.open("wb") as err, subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=err) as process:
             assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["logs"] == [str(log)]
+            started = process.stdout.readline()
+            assert started, (process.wait(5), said.read_text())
+            assert json.loads(started)["logs"] == [str(log)]
             for _ in range(5):
                 write(100)
                 time.sleep(0.03)

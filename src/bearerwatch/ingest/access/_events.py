@@ -17,7 +17,7 @@ from bearerwatch.ingest.access._line import AccessLine, Unreadable
 from bearerwatch.ingest.clean import cleaner
 from bearerwatch.ingest.lines import MAX_LINE, RawLine
 from bearerwatch.known import NO_CREDENTIAL, Known, Memory
-from bearerwatch.observe import query_tokens
+from bearerwatch.observe import new_id, query_tokens
 from bearerwatch.redact import redact_text
 from bearerwatch.redact.engine import MIN_LIVE
 from bearerwatch.settings import Settings
@@ -181,10 +181,7 @@ class AccessEvents:
     def _event_id(self, raw: RawLine, ts: datetime) -> str:
         """The same for the same line at the same place of a log: a UUIDv7 (RFC 9562 §5.7) of a hash, not of chance."""
         digest = blake2b(raw.line, digest_size=10, key=self._salt[:64], salt=raw.offset.to_bytes(8, "big")).digest()
-        drawn = int.from_bytes(digest, "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-        ms = int(ts.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
-        text = (ms << 80 | 0x7000_8000_0000_0000_0000 | drawn).to_bytes(16, "big").hex()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        return new_id(int(ts.timestamp() * 1000) & 0xFFFF_FFFF_FFFF, int.from_bytes(digest, "big"))
 
 
 def _split(line: AccessLine) -> tuple[str | None, str | None]:

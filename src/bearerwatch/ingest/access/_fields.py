@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bearerwatch.ingest.access import _values
 from bearerwatch.ingest.access._line import AccessLine, request_line
 
-__all__ = ["Field", "header", "ordered", "put_together"]
+__all__ = ["Field", "header", "headers", "ordered", "put_together"]
 
 
 class Field(NamedTuple):
@@ -34,6 +34,9 @@ _HEADERS = {
 }
 
 
+_SPELLED = ("User-Agent", "Authorization", "X-Forwarded-For", "Forwarded", "X-Request-Id", "Traceparent")
+
+
 def header(name: str, *, answered: bool = False) -> Field | None:
     """What the request's header *name* stands for, or the answer's if *answered*.
 
@@ -43,6 +46,12 @@ def header(name: str, *, answered: bool = False) -> Field | None:
     if not answered:
         return found
     return found._replace(rank=found.rank - 3) if found is not None and found.name == "request_id" else None
+
+
+def headers(prefix: str) -> dict[str, Field]:
+    """The headers of a request that mean something, spelled as HTTP does, by keys that begin with *prefix*."""
+    found = {name: header(name) for name in _SPELLED}
+    return {f"{prefix}{name}": field for name, field in found.items() if field is not None}
 
 
 def ordered(fields: Iterable[tuple[Any, Field]]) -> list[tuple[Any, Field]]:

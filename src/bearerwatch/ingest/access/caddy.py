@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.ingest.access import _values
-from bearerwatch.ingest.access._fields import Field, header
+from bearerwatch.ingest.access._fields import Field, header, headers
 from bearerwatch.ingest.access._json_lines import JsonLines
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from bearerwatch.ingest.access._line import AccessLine
 
 __all__ = ["open_format"]
-
-_HEADERS = ("User-Agent", "Authorization", "X-Forwarded-For", "Forwarded", "X-Request-Id", "Traceparent")
 
 
 def open_format(layout: str, zone: tzinfo) -> ReadLine:
@@ -40,11 +38,8 @@ def open_format(layout: str, zone: tzinfo) -> ReadLine:
         "request.uri": Field("target", _values.text),
         "request.remote_ip": Field("peer", _values.text),
         "request.client_ip": Field("client", _values.text),
+        **headers("request.headers."),
     }
-    for name in _HEADERS:
-        found = header(name)
-        if found is not None:
-            keys[f"request.headers.{name}"] = found
     answered = header("X-Request-Id", answered=True)
     if answered is not None:
         keys["resp_headers.X-Request-Id"] = answered

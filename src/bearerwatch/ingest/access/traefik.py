@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.ingest.access import _escapes, _values
-from bearerwatch.ingest.access._fields import Field, header
+from bearerwatch.ingest.access._fields import Field, header, headers
 from bearerwatch.ingest.access._json_lines import JsonLines
 from bearerwatch.ingest.access._template import ESCAPED, Template
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from bearerwatch.ingest.access._line import AccessLine
 
 __all__ = ["open_format"]
-
-_HEADERS = ("User-Agent", "Authorization", "X-Forwarded-For", "Forwarded", "X-Request-Id", "Traceparent")
 
 
 def open_format(layout: str, zone: tzinfo) -> ReadLine:
@@ -36,11 +34,8 @@ def open_format(layout: str, zone: tzinfo) -> ReadLine:
         "RequestPath": Field("target", _values.text),
         "ClientHost": Field("peer", _values.text),
         "ClientAddr": Field("peer", _values.text, rank=1),
+        **headers("request_"),
     }
-    for name in _HEADERS:
-        found = header(name)
-        if found is not None:
-            keys[f"request_{name}"] = found
     answered = header("X-Request-Id", answered=True)
     if answered is not None:
         keys["downstream_X-Request-Id"] = answered

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bearerwatch import _trace
-from bearerwatch.context import RequestContext, current, live, onward, parse_traceparent, valid_request_id
+from bearerwatch.context import RequestContext, current, live, onward, valid_request_id
 from bearerwatch.fingerprint import ring
+from bearerwatch.known import MAX_HELD
 from bearerwatch.redact.engine import MIN_LIVE, redact_text
 
 __all__ = ["KEY", "begin", "end", "hold", "shown", "told"]
@@ -23,7 +23,6 @@ KEY = "bearerwatch"
 _TOKEN_ID = re.compile(r"(?:k[0-9a-f]{8}:[0-9a-f]{32}|short:[0-9]{1,2})\Z")
 _TASK_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _MAX_LOOKED_AT = 256
-_MAX_HELD = 16_384
 
 
 class _Job(RequestContext, gc=False):
@@ -85,7 +84,7 @@ def hold(*arguments: object) -> None:
     ids = ring().all_ids
     for text in _strings(arguments):
         credential = text.rpartition(" ")[2]  # behind its scheme, perhaps
-        if MIN_LIVE <= len(credential) <= _MAX_HELD and context.token_id in ids(credential):
+        if MIN_LIVE <= len(credential) <= MAX_HELD and context.token_id in ids(credential):
             context.tickets += (live.add(credential),)
 
 
@@ -95,18 +94,16 @@ def _request(what: object, task_id: object) -> _Job | None:
     request_id = valid_request_id(_text(what.get("request_id")))
     if request_id is None or redact_text(request_id) != request_id:
         return None
-    traceparent = _text(what.get("traceparent"))
-    trace_id, parent = parse_traceparent(traceparent)
     token_id = _text(what.get("token_id"))
     if token_id is not None and _TOKEN_ID.match(token_id) is None:
         token_id = None
     task = _text(task_id)
     if task is not None and (_TASK_ID.match(task) is None or redact_text(task) != task):
         task = None
-    job = _Job(request_id, trace_id, parent, token_id, task_id=task)
-    if traceparent is not None and trace_id is not None:
-        job.trace_flags = _trace.passed_flags(traceparent)
-        job.tracestate = _trace.parse_tracestate(_text(what.get("tracestate")))
+    job = _Job(request_id, None, None, token_id, task_id=task)
+    traceparent = _text(what.get("traceparent"))
+    if traceparent is not None:
+        job.take_trace(traceparent, _text(what.get("tracestate")))
     return job
 
 
