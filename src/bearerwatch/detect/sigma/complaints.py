@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from sigma import exceptions as complaints
 from sigma.exceptions import SigmaError
-from sigma.policy import SigmaPolicy
-from sigma.policy.regex_engine import RE2RegexEngine
-from sigma.rule import SigmaDetectionItem
+from sigma.rule import SigmaDetectionItem, SigmaRule
 
-__all__ = ["CANNOT", "POLICY", "blamed", "said"]
+__all__ = ["CANNOT", "POLICY", "blamed", "quietly", "said"]
 
 # pySigma meets odd YAML with whatever Python raises.
-CANNOT = (SigmaError, TypeError, ValueError, AttributeError, LookupError, RecursionError)
+CANNOT = (SigmaError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
 
 _ABOUT: dict[type[BaseException], tuple[str | int, ...]] = {
     complaints.SigmaTimespanError: ("correlation", "timespan"),
@@ -23,23 +26,45 @@ _ABOUT: dict[type[BaseException], tuple[str | int, ...]] = {
     complaints.SigmaIdentifierError: ("id",),
     complaints.SigmaLogsourceError: ("logsource",),
 }
-
 _FLAGS = {int(re.IGNORECASE): "i", int(re.MULTILINE): "m", int(re.DOTALL): "s"}
 
 
-class _Quiet(RE2RegexEngine):
-    """RE2, DuckDB's own engine, without its habit of writing to stderr."""
+class _Quiet:
+    """RE2 for pySigma 2, which matches names with it too. What it cannot compile passes here: see ``expressions``."""
+
+    error = re.error
+
+    def __init__(self) -> None:
+        """Take what pySigma 2 brings along."""
+        self._re2 = import_module("re2")
 
     def compile(self, pattern: str, flags: int = 0) -> Any:
-        """Compile *pattern* with the flags written into it."""
+        """Compile *pattern* with the flags written into it, without RE2's habit of writing to stderr."""
         letters = "".join(letter for flag, letter in _FLAGS.items() if flags & flag)
         options = self._re2.Options()
         options.log_errors = False
-        return self._re2.compile(f"(?{letters}){pattern}" if letters else pattern, options)
+        try:
+            return self._re2.compile(f"(?{letters}){pattern}" if letters else pattern, options)
+        except self._re2.error:
+            return None
 
 
-POLICY = SigmaPolicy(regex_engine=_Quiet())
-"""What rules are parsed with: expressions that cannot take forever, nothing external."""
+def _policy() -> dict[str, Any]:
+    if "policy" not in signature(SigmaRule.from_dict).parameters:
+        return {}
+    return {"policy": import_module("sigma.policy").SigmaPolicy(regex_engine=_Quiet())}
+
+
+POLICY = _policy()
+"""Keywords to parse rules with: nothing external. pySigma has policies from 2.0 on; before, it does none of that."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the warnings of Python's regular expressions, which pySigma 1 tries expressions with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def said(error: BaseException) -> str:
@@ -73,7 +98,7 @@ def _misread(definition: Any, place: tuple[str | int, ...]) -> tuple[str | int, 
                 return found
         elif isinstance(key, str):
             try:
-                SigmaDetectionItem.from_mapping(key, value, policy=POLICY)
+                SigmaDetectionItem.from_mapping(key, value, **POLICY)
             except CANNOT:
                 return inner
     return place

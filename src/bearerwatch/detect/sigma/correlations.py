@@ -32,6 +32,7 @@ from bearerwatch.detect.ir import (
 )
 from bearerwatch.detect.sigma.complaints import CANNOT, said
 from bearerwatch.detect.sigma.conditions import Refusal, condition
+from bearerwatch.detect.sigma.expressions import judge
 from bearerwatch.event import REPEATED, Kind
 
 __all__ = ["Parsed", "Translation"]
@@ -171,7 +172,9 @@ def _where(document: Document, rule: SigmaRule) -> Condition:
     if len(rule.detection.parsed_condition) != 1:
         raise document.error("has several conditions: join them with 'or'", ("detection", "condition"))
     try:
-        return condition(rule.detection.parsed_condition[0].parsed)
+        found = condition(rule.detection.parsed_condition[0].parsed)
+        judge(found)
+        return found
     except Refusal as refusal:
         raise document.error(str(refusal), _place_of(document, refusal.field)) from None
     except CANNOT as error:
@@ -196,7 +199,9 @@ def _threshold(document: Document, rule: SigmaCorrelationRule) -> tuple[int, str
             "has a condition that fewer events can meet, which cannot be decided as events arrive: use gt or gte", where
         )
     more = found.op is SigmaCorrelationConditionOperator.GT
-    at_least = math.floor(found.count) + 1 if more else math.ceil(found.count)
+    # as it is written: what pySigma 1 makes of a number is whole
+    number = float(document.data["correlation"]["condition"][found.op.name.lower()])
+    at_least = math.floor(number) + 1 if more else math.ceil(number)
     if not 1 <= at_least <= _MAX_COUNT:
         raise document.error(f"has a threshold that is not between 1 and {_MAX_COUNT}", where)
     return at_least, found.fieldref

@@ -15,7 +15,7 @@ from sigma.rule import SigmaRule
 from bearerwatch.detect.documents import Document, at, read
 from bearerwatch.detect.fields import near
 from bearerwatch.detect.ir import Correlation, Rule
-from bearerwatch.detect.sigma.complaints import CANNOT, POLICY, blamed, said
+from bearerwatch.detect.sigma.complaints import CANNOT, POLICY, blamed, quietly, said
 from bearerwatch.detect.sigma.correlations import Parsed, Translation
 
 __all__ = ["read_rule"]
@@ -79,7 +79,8 @@ class _File:
         if isinstance(data.get("correlation"), dict):
             _only(document, data["correlation"], _CORRELATION_BODY, ("correlation",))
         try:
-            rule = kind.from_dict(data, source=SigmaRuleLocation(self.path, document.line), policy=POLICY)
+            with quietly():
+                rule = kind.from_dict(data, source=SigmaRuleLocation(self.path, document.line), **POLICY)
         except CANNOT as error:
             raise document.error(f"is no Sigma rule: {said(error)}. Mend it here", blamed(data, error)) from None
         self.documents[id(rule)] = document
