@@ -9,7 +9,7 @@ import fnmatch
 import ipaddress
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from bearerwatch.detect import ir
@@ -106,6 +106,8 @@ def matches(condition: ir.Condition, event: AuthEvent) -> bool:
             return any(matches(item, event) for item in items)
         case ir.Not(item=item):
             return not matches(item, event)
+        case ir.Before(at=at):
+            return event.ts < datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at)
     found = value(event, condition.field)
     if condition.op is ir.Op.EXISTS:
         return (found is not None) == condition.value

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from bearerwatch.detect.ir import (
     And,
+    Before,
     Compare,
     Condition,
     Correlation,
@@ -15,6 +18,7 @@ from bearerwatch.detect.ir import (
     Sequence,
     ValueCount,
 )
+from bearerwatch.detect.islands import micros
 
 AUTH = Compare("kind", Op.IN, ("auth",))
 
@@ -61,4 +65,19 @@ MIXED = rule(
         seconds=15,
     ),
 )
-ALL = (FIVE_IN_TEN, THREE_TOKENS, SHARED, ONE, CHAINED, THREE_STEPS, MIXED)
+UNTIL = datetime(2026, 3, 1, 12, 1, tzinfo=UTC)
+"""Half a minute into every world."""
+EXCEPTED = rule(
+    "excepted",
+    EventCount(
+        selection(
+            "failed",
+            outcome("invalid", "expired"),
+            Not(And((Compare("service", Op.IN, ("shop",)), Before(micros(UNTIL))))),
+        ),
+        ("client_ip",),
+        12,
+        6,
+    ),
+)
+ALL = (FIVE_IN_TEN, THREE_TOKENS, SHARED, ONE, CHAINED, THREE_STEPS, MIXED, EXCEPTED)

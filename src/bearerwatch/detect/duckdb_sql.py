@@ -13,6 +13,7 @@ import ipaddress
 from bearerwatch.detect.fields import DEFAULTS, LOWER_CASE, TYPES
 from bearerwatch.detect.ir import (
     And,
+    Before,
     Compare,
     Condition,
     Correlation,
@@ -77,6 +78,8 @@ def predicate(condition: Condition) -> str:
         case Not(item=item):
             # SQL's NOT NULL is NULL; an event without the field is not that value, so it matches.
             return f"NOT coalesce({predicate(item)}, FALSE)"
+        case Before(at=at):
+            return f"ts < make_timestamp({at})"
         case Compare(op=Op.IN):
             return _in(condition)
         case Compare(op=Op.LIKE):

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 
 __all__ = [
     "And",
+    "Before",
     "Compare",
     "Condition",
     "Correlation",
     "EventCount",
+    "Excepted",
     "Not",
     "Op",
     "Or",
@@ -35,6 +38,7 @@ __all__ = [
     "Wildcard",
     "compared_of",
     "fields_of",
+    "moments_of",
     "outcomes_of",
     "reach",
     "selections_of",
@@ -100,7 +104,14 @@ class Not:
     item: Condition
 
 
-Condition = And | Or | Not | Compare
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The event happened before the instant ``at``, in microseconds since 1970: what ends, ends by event time."""
+
+    at: int
+
+
+Condition = And | Or | Not | Compare | Before
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,23 @@ Correlation = EventCount | ValueCount | Sequence
 
 
 @dataclass(frozen=True, slots=True)
+class Excepted:
+    """Events that take no part in a rule, from a file of the user's.
+
+    The rule's correlation has them taken out already; this is what is said of them.
+    """
+
+    name: str
+    """The file's name without its ending."""
+    where: Condition
+    until: datetime | None
+    """Events from this instant on take part again; aware UTC. None for never."""
+    author: str
+    because: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One detection rule as read from its file."""
 
@@ -171,6 +199,8 @@ class Rule:
     tags: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     path: Path | None = None
+    exceptions: tuple[Excepted, ...] = ()
+    """What is taken out of :attr:`correlation`. Neither the version nor an episode's id depends on it."""
 
     @property
     def group_by(self) -> tuple[str, ...]:
@@ -208,6 +238,22 @@ def fields_of(correlation: Correlation) -> frozenset[str]:
     steps: tuple[Step, ...] = correlation.steps if isinstance(correlation, Sequence) else (correlation,)
     counted = {step.field for step in steps if isinstance(step, ValueCount)}
     return compared_of(correlation) | counted | frozenset(correlation.group_by)
+
+
+def moments_of(correlation: Correlation) -> frozenset[int]:
+    """The instants (µs) before and after which *correlation* selects otherwise."""
+    return frozenset(at for selection in selections_of(correlation) for at in _moments(selection.where))
+
+
+def _moments(condition: Condition) -> Iterator[int]:
+    match condition:
+        case Before(at=at):
+            yield at
+        case Not(item=item):
+            yield from _moments(item)
+        case And(items=items) | Or(items=items):
+            for item in items:
+                yield from _moments(item)
 
 
 def _compared(condition: Condition) -> Iterator[str]:

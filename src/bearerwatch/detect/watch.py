@@ -18,6 +18,7 @@ from bearerwatch.detect.ir import (
     Step,
     ValueCount,
     compared_of,
+    moments_of,
     outcomes_of,
     reach,
     selections_of,
@@ -138,6 +139,11 @@ class Watches:
         compared = {name for watch in self.all for name in compared_of(watch.rule.correlation)}
         self._compared = [name for name in TYPES if name in compared]
         self._place = [self.columns.index(f'"{name}"') for name in self._compared]
+        moments = sorted({at for watch in self.all for at in moments_of(watch.rule.correlation)})
+        if moments:  # of an event's time it is enough to know between which of them it lies
+            known = " ".join(f"WHEN ts < make_timestamp({at}) THEN {at - 1}" for at in moments)
+            self._place.append(self.columns.index(f"CASE {known} ELSE {moments[-1]} END"))
+        self._moments = bool(moments)
         self._stages: dict[tuple[Any, ...], list[Stage]] = {}
 
     def _watch(self, number: int, rule: Rule, lateness: timedelta) -> Watch:
@@ -175,11 +181,14 @@ class Watches:
         if len(known) + len(new) > _MOST_KNOWN:
             known.clear()
             new = list({tuple(row[i] for i in place): None for row in rows})
-        columns = ", ".join(f'unnest(${i + 1}::{TYPES[name]}[]) AS "{name}"' for i, name in enumerate(self._compared))
+        lists = [f'unnest(${i + 1}::{TYPES[name]}[]) AS "{name}"' for i, name in enumerate(self._compared)]
+        if self._moments:
+            lists.append(f"make_timestamp(unnest(${len(place)}::BIGINT[])) AS ts")
+        columns = ", ".join(lists)
         matches = ", ".join(f"coalesce({where}, FALSE)" for where in self._wheres)
         found = self._con.execute(
             f"SELECT {matches} FROM (SELECT {columns})",  # noqa: S608 - made by the dialect; values are parameters
-            [[values[i] for values in new] for i in range(len(self._compared))],
+            [[values[i] for values in new] for i in range(len(place))],
         ).fetchall()
         stages = [stage for watch in self.all for stage in watch.stages]
         for values, matched in zip(new, found, strict=True):
