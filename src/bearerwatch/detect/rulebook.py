@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from bearerwatch.detect.documents import at
+from bearerwatch.detect.exceptions import exemptions, withheld
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.sigma import read_rule
 from bearerwatch.errors import ConfigurationError, RuleError
@@ -50,10 +51,10 @@ def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
     """Read every rule in force, sorted by name.
 
     A rule whose status is ``deprecated`` or ``unsupported`` is left out: to switch one of the package's rules off, put
-    a copy with such a status into your own folder.
+    a copy with such a status into your own folder. What the folder's exceptions name takes no part in the rules.
 
     Args:
-        folder: the user's rules, beside the package's.
+        folder: the user's rules, beside the package's, and below it ``exceptions/``.
 
     Raises:
         RuleError: one or more files cannot be used; one line for each, ``file:line: what to do``.
@@ -62,6 +63,7 @@ def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
     rules: list[Rule] = []
     problems: list[str] = []
     ids: dict[str, Path] = {}
+    off: set[str] = set()
     for path in rule_files(folder):
         try:
             rule = _read(path, ids)
@@ -71,9 +73,15 @@ def load_rules(folder: Path | None = None) -> tuple[Rule, ...]:
         ids[rule.uuid] = path
         if rule.status not in _OFF:
             rules.append(rule)
-    if problems:
-        raise RuleError("\n".join(problems))
-    return tuple(rules)
+        else:
+            off |= {rule.name, rule.uuid}
+    try:
+        exempt = exemptions(folder)
+        if not problems:
+            return tuple(withheld(rules, exempt, off))
+    except RuleError as error:
+        problems.append(str(error))
+    raise RuleError("\n".join(problems))
 
 
 def _read(path: Path, ids: Mapping[str, Path]) -> Rule:
