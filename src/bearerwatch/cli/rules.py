@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from bearerwatch.cli._options import Json, Rules, rules_folder
 from bearerwatch.cli._output import console, row, say
+from bearerwatch.cli._rules_except import except_
 from bearerwatch.errors import ConfigurationError, RuleError
 
 if TYPE_CHECKING:
@@ -25,13 +27,22 @@ app = typer.Typer(
 )
 
 
+app.command(
+    "except",
+    epilog="Example: bearerwatch rules except brute_force_address --field client_ip=203.0.113.0/28 --until 30d "
+    "--because 'Our own scanner, every Monday' --rules ./rules\n\n"
+    "Example: bearerwatch rules except --list\n\nExample: bearerwatch rules except --remove our_own_scanner",
+)(except_)
+
+
 @app.command("list", epilog="Example: bearerwatch rules list --rules ./rules")
 def list_(rules: Rules = None, as_json: Json = False) -> None:
     """List the rules in force: ours, and your own from --rules.
 
     With --json: NDJSON, one rule a line.
     """
-    from bearerwatch.detect.rulebook import load_rules, package_rules  # noqa: PLC0415 - loads pySigma
+    from bearerwatch.detect.exceptions import expired  # noqa: PLC0415 - loads pySigma
+    from bearerwatch.detect.rulebook import load_rules, package_rules  # noqa: PLC0415
 
     found = load_rules(rules_folder(rules))
     ours = package_rules()
@@ -52,9 +63,13 @@ def list_(rules: Rules = None, as_json: Json = False) -> None:
         text.append(f"{printable(rule.level):<14}", style=STYLES.get(rule.level, ""))
         text.append(printable(rule.title))
         text.append(f"  by {', '.join(rule.group_by)}, {rule.window} s, version {rule.version}", style="dim")
+        if rule.exceptions:
+            text.append(f"  except {', '.join(printable(one.name) for one in rule.exceptions)}", style="yellow")
         if not _is_ours(rule, ours):
             text.append(f"  {printable(rule.path)}", style="cyan")
         screen.print(text)
+    for said in expired(found, datetime.now(UTC)):
+        say(f"{said} Renew it, or remove it with 'bearerwatch rules except --remove NAME'")
     say(f"{len(found)} rules; 'bearerwatch rules test' tries each on its own events")
 
 
@@ -171,4 +186,5 @@ def _fields(rule: Rule, ours: Path) -> dict[str, Any]:
         "references": list(rule.references),
         "path": None if rule.path is None else str(rule.path),
         "ours": _is_ours(rule, ours),
+        "exceptions": [one.name for one in rule.exceptions],
     }

@@ -122,7 +122,7 @@ def _mapped(value: _Any, change: Callable[[Selection], Selection]) -> _Any:
 
 
 def expired(rules: Iterable[Rule], now: datetime) -> list[str]:
-    """What to say of exceptions that no longer except anything, one line each.
+    """What to say of exceptions that have come to their end, a sentence each.
 
     Args:
         rules: those in force.
@@ -132,7 +132,6 @@ def expired(rules: Iterable[Rule], now: datetime) -> list[str]:
     for rule in rules:
         found |= {one.path: one for one in rule.exceptions if one.until is not None and one.until <= now}
     return [
-        f"the exception {one.name} expired on {one.until:%Y-%m-%d %H:%M} UTC: its events alert again. Renew it or "
-        f"remove it with 'bearerwatch rules except --remove {one.name}'"
+        f"The exception {one.name} expired on {one.until:%Y-%m-%d %H:%M} UTC: its events alert again."
         for _, one in sorted(found.items())
     ]

@@ -19,6 +19,8 @@ from bearerwatch.alert.config import load_routes
 from bearerwatch.alert.delivery import Delivery
 from bearerwatch.alert.router import Router
 from bearerwatch.detect.detector import Detector
+from bearerwatch.detect.exceptions import expired
+from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.rulebook import load_rules
 from bearerwatch.fingerprint import load_ring, use
 from bearerwatch.ingest.complaints import Complaints
@@ -116,6 +118,13 @@ class Collector:
 
     # -- opening
 
+    def _rules(self) -> tuple[Rule, ...]:
+        """The rules in force; of exceptions that have expired the operator is told."""
+        rules = load_rules(self.settings.rules)
+        for said in expired(rules, _now()):
+            self._complain(said, said)
+        return rules
+
     def _open(self, stack: ExitStack) -> None:
         settings, complain = self.settings, self._complain
         folder = state_folder(settings.state_dir)
@@ -131,7 +140,7 @@ class Collector:
         stack.callback(con.close)
         self._lake = Lake(folder / "lake", state, con, report=lambda said: complain(said, said))
         self._patiently(self._lake.sweep_orphans)
-        rules = load_rules(settings.rules)
+        rules = self._rules()
         self._detector = Detector(rules, con, self._lake, state)
         self._patiently(lambda: self._detector.restore(_now()))
 

@@ -14,7 +14,8 @@ ORDER = 90
 
 def look(site: Site, report: Report) -> str:
     """Look, report what is wrong, and say what was looked at."""
-    from bearerwatch.detect.rulebook import load_rules  # noqa: PLC0415 - needs the server extra
+    from bearerwatch.detect.exceptions import expired  # noqa: PLC0415 - needs the server extra
+    from bearerwatch.detect.rulebook import load_rules  # noqa: PLC0415
 
     try:
         rules = load_rules(site.rules)
@@ -25,4 +26,6 @@ def look(site: Site, report: Report) -> str:
     except ConfigurationError as caught:
         report(finding("E051", f"{caught}", "Name a folder that exists with --rules or BEARERWATCH_RULES."))
         return "the collector would not start with these rules"
+    for said in expired(rules, site.now):
+        report(finding("W052", said, "Renew it, or remove it with 'bearerwatch rules except --remove NAME'."))
     return counted(len(rules), "rule") + (f", with those of {site.rules}" if site.rules else "")
