@@ -26,6 +26,7 @@ from bearerwatch.store.manifest import Segment
 from bearerwatch.store.prepared import Prepared
 from bearerwatch.store.segments import stored, trouble, write
 from bearerwatch.store.state import State, StateBusy
+from bearerwatch.store.text import Text
 from bearerwatch.store.upkeep import Upkeep
 
 __all__ = ["GRACE", "INCOMING", "Lake"]
@@ -39,6 +40,8 @@ GRACE = timedelta(seconds=60)
 T = TypeVar("T")
 _REQUIRED = frozenset({"kind", "event_id", "ts"})
 _CHUNK = 4 << 20
+_LONGEST = 1 << 17
+"""Bytes of one line that is read like a file; a longer one is loaded with few others."""
 _MAX_HOURS = 48
 """Segments one publication writes at most, however far apart its events lie."""
 # The check keeps out "infinity" and years that Python's datetime does not have.
@@ -57,15 +60,24 @@ def _field(name: str) -> str:
     return f'coalesce(e."{name}", {DEFAULTS[name]})' if name in DEFAULTS else f'e."{name}"'
 
 
-# One string is the fastest way in: a third faster than read_json on a scratch file for 250 lines, five times
-# faster than Python lists, and nothing touches the disk.
+# Few lines are quickest in one string: five times faster than Python lists, and nothing touches the disk.
+_INSERT = f"INSERT INTO {INCOMING} SELECT {', '.join(map(_field, COLUMNS))} "
 _LOAD = (
-    f"INSERT INTO {INCOMING} SELECT {', '.join(map(_field, COLUMNS))} "  # noqa: S608
-    f"FROM (SELECT from_json(line, {quoted(json.dumps(_WIRE))}) AS e "
+    f"{_INSERT}FROM (SELECT from_json(line, {quoted(json.dumps(_WIRE))}) AS e "  # noqa: S608
     "FROM (SELECT unnest(string_split($1, chr(10))) AS line))"
 )
+_MANY = 500
+"""Lines from which on they are read like a file: that takes 3 ms more to begin with, and a quarter of the time then."""
 _RENEW = 16_384
 """Rows that are committed and still in the table when it is made anew: that alone gives their memory back."""
+
+
+def _read_from(path: str) -> str:
+    columns = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in _WIRE.items())
+    return (
+        f"{_INSERT}FROM read_json({quoted(path)}, format = 'newline_delimited', columns = {{{columns}}}, "
+        f"maximum_object_size = {_LONGEST}) AS e"
+    )
 
 
 class _Part(NamedTuple):
@@ -125,6 +137,7 @@ class Lake:
         self._batches = 0
         self._written: list[Segment] = []
         self._tried = False  # whether a transaction has been given self._written before
+        self._text = Text.made()
         self._spoilt = False  # whether an append failed half-way and its rows are still there
         self.batch_from = 0
         """The ``rowid`` in ``incoming`` that the rows of the latest :meth:`append` begin with."""
@@ -166,12 +179,15 @@ class Lake:
         self._make_room()
         self.refused = []
         resync = self._spoilt
-        if self._spoilt:
-            self._con.execute("DELETE FROM incoming WHERE rowid >= ?", [self._next])
-            self._spoilt = False
+        self._mend()
         self.batch_from = self._next
-        # A line break within a line would make two rows of one: as it is no JSON either, there it is no row.
-        rows = sum(map(self._load, _chunks(line.strip().replace(b"\n", b"\r") for line in lines)))
+        given = lines if isinstance(lines, list) else list(lines)
+        rows = self._read(given)
+        if rows is None:
+            resync |= self._spoilt
+            self._mend()
+            # A line break within a line would make two rows of one: as it is no JSON either, there it is no row.
+            rows = sum(map(self._load, _chunks(line.strip().replace(b"\n", b"\r") for line in given)))
         self._pending += rows
         self._next += rows
         if self.refused or resync:  # a failed statement may have used up row ids
@@ -273,6 +289,31 @@ class Lake:
             StateBusy: the state database cannot be used just now; call again later.
         """
         return self._upkeep.sweep()
+
+    def _mend(self) -> None:
+        """Remove the rows of an append that failed half-way."""
+        if self._spoilt:
+            self._con.execute("DELETE FROM incoming WHERE rowid >= ?", [self._next])
+            self._spoilt = False
+
+    def _read(self, lines: list[bytes]) -> int | None:
+        """Load many *lines* at once.
+
+        None if they are few, one of them is no event, or there is no memory for all: then nothing is loaded.
+        """
+        text = self._text
+        if text is None or len(lines) < _MANY:
+            return None
+        joined = b"\n".join(lines)
+        if joined.count(b"\n") != len(lines) - 1 or not all(map(bytes.strip, lines)):
+            return None  # rows could not be told to be those of the lines by their number
+        try:
+            with text.holding(joined) as path:
+                ((rows,),) = self.run(_read_from(path))
+        except (duckdb.Error, OSError):  # by smaller pieces it shows which of them, or whether there is no room at all
+            rows = -1
+        self._spoilt = rows != len(lines)
+        return None if self._spoilt else int(rows)
 
     def _load(self, lines: Sequence[bytes]) -> int:
         if not lines:
