@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bearerwatch.cli._find import find_alert
 from bearerwatch.cli._options import Database, Json, StateFolder, database_url, moment, state_folder
 from bearerwatch.cli._output import console, document, row, say
-from bearerwatch.errors import BearerwatchError, ConfigurationError
+from bearerwatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -95,7 +96,7 @@ def show(
     store = _open(state or outer[0], database or outer[1])
     try:
         with store.read() as conn:
-            episode = _one(conn, alert)
+            episode = find_alert(conn, alert)
             notices = _notices(conn, episode.id)
     finally:
         store.close()
@@ -148,27 +149,6 @@ def _open(state: Path | None, database: str | None) -> State:
         store.close()
         raise
     return store
-
-
-def _one(conn: Connection, beginning: str) -> Episode:
-    import sqlalchemy as sa  # noqa: PLC0415
-
-    from bearerwatch.store import episodes  # noqa: PLC0415
-    from bearerwatch.store.tables import episodes as table  # noqa: PLC0415
-
-    wanted = beginning.strip().lower()
-    if not wanted or len(wanted) > 64 or not set(wanted) <= set("0123456789abcdef"):
-        raise ConfigurationError(
-            "an alert's id is made of the digits 0 to 9 and a to f: 'bearerwatch alerts' lists them"
-        )
-    query = sa.select(table.c.id).where(table.c.id.startswith(wanted)).order_by(table.c.id).limit(6)
-    ids = list(conn.execute(query).scalars())
-    if len(ids) > 1 and wanted not in ids:
-        raise ConfigurationError(f"several alerts begin with {wanted}: {', '.join(one[:16] for one in ids)}")
-    episode = episodes.get(conn, wanted if wanted in ids else ids[0]) if ids else None
-    if episode is None:
-        raise BearerwatchError(f"there is no alert {wanted}: 'bearerwatch alerts --since 30d' lists them")
-    return episode
 
 
 def _notices(conn: Connection, episode_id: str) -> list[dict[str, Any]]:

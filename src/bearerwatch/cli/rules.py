@@ -11,6 +11,7 @@ import typer
 from bearerwatch.cli._options import Json, Rules, rules_folder
 from bearerwatch.cli._output import console, row, say
 from bearerwatch.cli._rules_except import except_
+from bearerwatch.cli._rules_explain import explain
 from bearerwatch.errors import ConfigurationError, RuleError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ app = typer.Typer(
 )
 
 
+app.command(
+    epilog="Example: bearerwatch rules explain 9f86d081\n\n"
+    "Example: bearerwatch rules explain 9f86d081 --json --limit 1000"
+)(explain)
 app.command(
     "except",
     epilog="Example: bearerwatch rules except brute_force_address --field client_ip=203.0.113.0/28 --until 30d "
