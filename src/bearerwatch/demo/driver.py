@@ -44,6 +44,9 @@ _QUIET_SECONDS = 15.0
 _READY_SECONDS = 30.0
 _ALERT_SECONDS = 6.0
 _CATCH_UP_SECONDS = 20.0
+_ABOUT_CODE = frozenset({"leaked_token", "query_token_use"})
+"""Rules about how services are made, not about who asks them. The samples log tokens and take them in URLs, carelessly
+and on purpose: that these rules say so is right, and alarms nobody about a request."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,11 @@ class _Run:
     @property
     def log(self) -> ClientLog:
         return self.world.client.log
+
+    @property
+    def alarms(self) -> list[Alert]:
+        """The alerts so far that are about requests."""
+        return [alert for alert in list(self.receiver.alerts) if alert.rule not in _ABOUT_CODE]
 
     def attack_of(self, alert: Alert) -> Attack | None:
         return next((attack for attack in self.attacks if attack.owns(alert)), None)
@@ -191,15 +199,15 @@ class Driver:
         return early
 
     async def _ordinary_day(self, run: _Run, background: asyncio.Future[None]) -> list[Alert]:
-        screen, log, alerts = self._screen, run.log, run.receiver.alerts
+        screen, log = self._screen, run.log
         screen.phase("An ordinary day", "people, scripts, health checks, typing errors, expired tokens")
         until = time.monotonic() + _QUIET_SECONDS
         while time.monotonic() < until and not background.done():
-            screen.doing(f"{log.requests[BENIGN]} requests, {len(alerts)} alerts")
+            screen.doing(f"{log.requests[BENIGN]} requests, {len(run.alarms)} alerts")
             await asyncio.sleep(0.25)
         for attack in run.attacks:
             await attack.prepare()
-        early = list(alerts)
+        early = run.alarms
         screen.step(ok=not early, what=f"{log.requests[BENIGN]} requests, {len(early)} alerts")
         return early
 
@@ -252,7 +260,7 @@ class Driver:
             faults += await asyncio.to_thread(fleet.stop, run.stage.collector, run.stage.broker)
         books = await asyncio.to_thread(self._recount, run, thread)
         screen.step(books.holds, f"{books.complete} complete responses, {books.events} events")
-        stray = [a for a in run.receiver.alerts if a in early or run.attack_of(a) is None]
+        stray = [a for a in run.alarms if a in early or run.attack_of(a) is None]
         screen.doing("looking for tokens in everything that was written")
         tokens = run.world.wallet.all()
         proof = await asyncio.to_thread(prove, tokens, [layout.root], plants=layout.plants)
