@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from bearerwatch.detect import keyed_sql, windows_sql
 from bearerwatch.detect.fields import DEFAULTS, LOWER_CASE, TYPES
 from bearerwatch.detect.ir import (
     And,
@@ -23,11 +24,14 @@ from bearerwatch.detect.ir import (
     Or,
     Scalar,
     Selection,
-    Sequence,
     Step,
     ValueCount,
     Wildcard,
+    Windowed,
+    leaves,
 )
+from bearerwatch.detect.ir_keyed import Keyed
+from bearerwatch.detect.ir_needs import needs
 
 __all__ = [
     "CEILING",
@@ -40,6 +44,7 @@ __all__ = [
     "literal",
     "predicate",
     "step_where",
+    "taking_where",
 ]
 
 CEILING = 2**53
@@ -183,13 +188,10 @@ def key_column(field: str) -> str:
     return f'"{field}"' if TYPES[field] == "VARCHAR" else f"CAST({column(field)} AS VARCHAR)"
 
 
-def _keys(group_by: tuple[str, ...]) -> str:
-    return ", ".join(f"k{i}" for i in range(len(group_by)))
-
-
-def _taking_part(selection: Selection, group_by: tuple[str, ...], *others: str) -> str:
+def _taking_part(selection: Selection, names: tuple[str, ...]) -> str:
     """The WHERE clause of the events that take part: selected, and with every needed field known."""
-    known = [f'"{field}" IS NOT NULL' for field in (*group_by, *others) if field not in DEFAULTS]
+    fields = [selection.field(name) for name in names]
+    known = [f'"{field}" IS NOT NULL' for field in fields if field not in DEFAULTS]
     return " AND ".join([predicate(selection.where), *known])
 
 
@@ -199,33 +201,17 @@ def step_where(step: Step, group_by: tuple[str, ...]) -> str:
         case Selection():
             return _taking_part(step, group_by)
         case ValueCount():
-            return _taking_part(step.selection, group_by, step.field)
+            return _taking_part(step.selection, (*group_by, step.field))
     return _taking_part(step.selection, group_by)
 
 
-def _over(group_by: tuple[str, ...], seconds: int) -> str:
-    return (
-        f"OVER (PARTITION BY {_keys(group_by)} ORDER BY ts "
-        f"RANGE BETWEEN INTERVAL {seconds} SECOND PRECEDING AND CURRENT ROW)"
-    )
-
-
-def _counted(step: EventCount | ValueCount, relation: str, prefix: str) -> list[str]:
-    """CTEs ending in ``<prefix>h(k…, ts, n)``: the anchors at which *step* holds."""
-    keys, over = _keys(step.group_by), _over(step.group_by, step.seconds)
-    number = f"CAST(least(sum(v) {over}, {CEILING}) AS BIGINT)"
-    if isinstance(step, ValueCount):
-        number = f"count(DISTINCT v) {over}"
-    matched = f"SELECT {key_columns(step.group_by)}, ts, {_value(step)} AS v FROM {relation}"
-    return [
-        f"{prefix}m AS ({matched} WHERE {step_where(step, step.group_by)})",
-        f"{prefix}n AS (SELECT {keys}, ts, {number} AS n FROM {prefix}m)",
-        f"{prefix}h AS (SELECT {keys}, ts, n FROM {prefix}n WHERE n >= {step.at_least})",
-    ]
+def taking_where(correlation: Windowed) -> str:
+    """The WHERE clause of all events that *correlation* looks at, those that speak against it too."""
+    return "(" + " OR ".join(f"({_taking_part(*leaf)})" for leaf in dict.fromkeys(leaves(correlation))) + ")"
 
 
 def _value(step: EventCount | ValueCount) -> str:
-    return column(step.field) if isinstance(step, ValueCount) else WEIGHT
+    return column(step.selection.field(step.field)) if isinstance(step, ValueCount) else WEIGHT
 
 
 def hits(correlation: Correlation, relation: str) -> str:
@@ -239,61 +225,34 @@ def hits(correlation: Correlation, relation: str) -> str:
         A query giving ``k0 …`` (VARCHAR), ``ts`` and ``n`` (BIGINT: what the window has), one row per anchor event,
         in no order.
     """
-    if isinstance(correlation, Sequence):
-        return _ordered(correlation, relation)
-    ctes = _counted(correlation, relation, "c")
-    return f"WITH {', '.join(ctes)} SELECT * FROM ch"
+    if isinstance(correlation, Keyed):
+        return keyed_sql.hits(correlation, relation)
+    return windows_sql.hits(correlation, relation)
 
 
-def _ordered(sequence: Sequence, relation: str) -> str:
-    """Anchors of the last step whose latest chain of earlier steps began within the window.
-
-    ``s`` is when the latest chain that ends at a row began: for the first step the row's own time, for each later step
-    the greatest ``s`` of the step before within the window. ``n`` is the greatest count any counting step reached
-    within the window; 1 if none counts. Both depend on nothing older than :func:`~bearerwatch.detect.ir.reach`.
-    """
-    keys, over = _keys(sequence.group_by), _over(sequence.group_by, sequence.seconds)
-    last = len(sequence.steps) - 1
-    counting = [i for i, step in enumerate(sequence.steps) if not isinstance(step, Selection)]
-    ctes: list[str] = []
-    for i, step in enumerate(sequence.steps):
-        if isinstance(step, Selection):
-            taken = f"SELECT {key_columns(sequence.group_by)}, ts, CAST(NULL AS BIGINT) AS n FROM {relation}"
-            ctes.append(f"e{i} AS ({taken} WHERE {step_where(step, sequence.group_by)})")
-        else:
-            ctes += [*_counted(step, relation, f"e{i}"), f"e{i} AS (SELECT {keys}, ts, n FROM e{i}h)"]
-        if i == 0:
-            ctes.append(f"s0 AS (SELECT {keys}, ts, ts AS s, n FROM e0)")
-            continue
-        before = f"SELECT {keys}, ts, s, {'n' if i == 1 else 'NULL'} AS n, FALSE AS own FROM s{i - 1}"
-        rows = [before, f"SELECT {keys}, ts, NULL, n, TRUE FROM e{i}"]
-        if i == last > 1:
-            rows += [f"SELECT {keys}, ts, NULL, n, FALSE FROM e{j}" for j in counting if j < last]
-        ctes += [
-            f"u{i} AS ({' UNION ALL '.join(rows)})",
-            f"w{i} AS (SELECT {keys}, ts, own, max(s) {over} AS s, max(n) {over} AS n FROM u{i})",
-            f"s{i} AS (SELECT {keys}, ts, s, n FROM w{i} WHERE own AND s >= ts - INTERVAL {sequence.seconds} SECOND)",
-        ]
-    return f"WITH {', '.join(ctes)} SELECT {keys}, ts, coalesce(n, 1) AS n FROM s{last}"
-
-
-def crossing(correlation: Correlation, relation: str) -> str:
+def crossing(correlation: Windowed, relation: str) -> str:
     """Keys whose events over the whole of *relation* would be enough: never too few, cheap, in bounded memory.
 
     Returns:
         A query giving ``k0 …``.
     """
-    steps: tuple[Step, ...] = correlation.steps if isinstance(correlation, Sequence) else (correlation,)
-    keys = _keys(correlation.group_by)
+    names = correlation.group_by
+    found = list(dict.fromkeys(leaves(correlation)))
+    if any(selection.aliases for selection, _ in found):
+        return " UNION ".join(
+            f"SELECT {key_columns(tuple(map(leaf[0].field, names)))} FROM {relation} WHERE {_taking_part(*leaf)}"
+            for leaf in found
+        )
+    keys = windows_sql.keys_of(names)
     parts = []
-    for step in steps:
+    for step in needs(correlation):
         counted, enough = "1", "count(v) >= 1"
         if not isinstance(step, Selection):
             counted = _value(step)
             total = "count(DISTINCT v)" if isinstance(step, ValueCount) else "sum(v)"
             enough = f"{total} >= {step.at_least}"
         parts.append(
-            f"SELECT {keys} FROM (SELECT {key_columns(correlation.group_by)}, {counted} AS v "
-            f"FROM {relation} WHERE {step_where(step, correlation.group_by)}) GROUP BY {keys} HAVING {enough}"
+            f"SELECT {keys} FROM (SELECT {key_columns(names)}, {counted} AS v "
+            f"FROM {relation} WHERE {step_where(step, names)}) GROUP BY {keys} HAVING {enough}"
         )
     return " INTERSECT ".join(parts)

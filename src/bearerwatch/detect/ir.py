@@ -18,6 +18,9 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 
+from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Silence, Travel
+from bearerwatch.detect.ir_windows import Measure, Temporal
+
 __all__ = [
     "And",
     "Before",
@@ -26,9 +29,11 @@ __all__ = [
     "Correlation",
     "EventCount",
     "Excepted",
+    "Means",
     "Not",
     "Op",
     "Or",
+    "Part",
     "Rule",
     "Scalar",
     "Selection",
@@ -36,10 +41,13 @@ __all__ = [
     "Step",
     "ValueCount",
     "Wildcard",
+    "Windowed",
     "compared_of",
     "fields_of",
+    "leaves",
     "moments_of",
     "outcomes_of",
+    "path_of",
     "reach",
     "selections_of",
 ]
@@ -120,6 +128,12 @@ class Selection:
 
     name: str
     where: Condition
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Names that stand for a field of these events, such as ``(("address", "peer_ip"),)``."""
+
+    def field(self, name: str) -> str:
+        """The field that *name* stands for here: itself unless it is an alias."""
+        return dict(self.aliases).get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +161,20 @@ class ValueCount:
 class Sequence:
     """Every step, in this order, from the first to the last within ``seconds``.
 
-    A step is an event, or an anchor at which a count over the same group-by fields held.
+    A step is an event, or an anchor at which another correlation held, that groups by these fields and perhaps more.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Part, ...]
     group_by: tuple[str, ...]
     seconds: int
 
 
 Step = Selection | EventCount | ValueCount
-Correlation = EventCount | ValueCount | Sequence
+Windowed = EventCount | ValueCount | Sequence | Measure | Temporal
+"""What windows say."""
+Part = Selection | Windowed
+"""What a correlation is made of."""
+Correlation = Windowed | Keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,19 +231,68 @@ class Rule:
         return self.correlation.seconds
 
 
+class Means(StrEnum):
+    """By which a rule is evaluated as events arrive. What it means is the same by each."""
+
+    SKETCHES = "sketches"
+    """Counters that rule keys out, and the exact query for the rest."""
+    KEYED = "keyed"
+    """What is remembered of every key."""
+
+
+def path_of(correlation: Correlation) -> Means:
+    """By which means *correlation* is evaluated live."""
+    return Means.KEYED if isinstance(correlation, Keyed) else Means.SKETCHES
+
+
 def selections_of(correlation: Correlation) -> tuple[Selection, ...]:
     """The selections of *correlation*, one per step, in order."""
-    if isinstance(correlation, Sequence):
-        return tuple(step if isinstance(step, Selection) else step.selection for step in correlation.steps)
-    return (correlation.selection,)
+    if isinstance(correlation, Baseline):
+        return (correlation.selection, correlation.known_by)
+    if isinstance(correlation, Keyed):
+        return (correlation.selection,)
+    return tuple(selection for selection, _ in leaves(correlation))
+
+
+def leaves(part: Part, names: tuple[str, ...] = ()) -> Iterator[tuple[Selection, tuple[str, ...]]]:
+    """The selections *part* is made of, in order, each with the names of what must be known of its events.
+
+    Args:
+        part: what to look into.
+        names: what must be known if *part* is a selection itself.
+    """
+    match part:
+        case Selection():
+            yield part, names
+        case EventCount(selection=selection, group_by=keys):
+            yield selection, keys
+        case ValueCount(selection=selection, group_by=keys, field=field):
+            yield selection, (*keys, field)
+        case Measure(sources=parts, group_by=keys, field=field):
+            for source in parts:
+                yield from leaves(source, keys if field is None else (*keys, field))
+        case Sequence(steps=parts, group_by=keys) | Temporal(steps=parts, group_by=keys):
+            for step in parts:
+                yield from leaves(step, keys)
 
 
 def reach(correlation: Correlation) -> int:
     """Seconds over which one event can still change what holds later."""
-    if isinstance(correlation, Sequence):
-        inner = [step.seconds for step in correlation.steps if not isinstance(step, Selection)]
-        return correlation.seconds + max(inner, default=0)
-    return correlation.seconds
+    if isinstance(correlation, Keyed):
+        return correlation.seconds
+    return _reach(correlation)
+
+
+def _reach(part: Part) -> int:
+    match part:
+        case Selection():
+            return 0
+        case EventCount(seconds=seconds) | ValueCount(seconds=seconds):
+            return seconds
+        case Measure(seconds=seconds, sources=parts) | Sequence(seconds=seconds, steps=parts):
+            return seconds + max(map(_reach, parts))
+        case Temporal(seconds=seconds, steps=parts):
+            return seconds + max(map(_reach, parts))
 
 
 def compared_of(correlation: Correlation) -> frozenset[str]:
@@ -235,9 +302,22 @@ def compared_of(correlation: Correlation) -> frozenset[str]:
 
 def fields_of(correlation: Correlation) -> frozenset[str]:
     """Every field of an event that *correlation* looks at, beside ``ts`` and ``count``."""
-    steps: tuple[Step, ...] = correlation.steps if isinstance(correlation, Sequence) else (correlation,)
-    counted = {step.field for step in steps if isinstance(step, ValueCount)}
-    return compared_of(correlation) | counted | frozenset(correlation.group_by)
+    if isinstance(correlation, Keyed):
+        return compared_of(correlation) | _asked(correlation) | frozenset(correlation.group_by)
+    return compared_of(correlation) | {
+        selection.field(name) for selection, names in leaves(correlation) for name in names
+    }
+
+
+def _asked(correlation: Keyed) -> frozenset[str]:
+    """The fields whose past is asked for."""
+    match correlation:
+        case FirstSeen(fields=fields, learned=learned):
+            return frozenset((*fields, *learned.by))
+        case Travel(learned=learned):
+            return frozenset(("country", "asn", "lat", "lon", *learned.by))
+        case Baseline() | Silence():
+            return frozenset()
 
 
 def moments_of(correlation: Correlation) -> frozenset[int]:

@@ -1,0 +1,149 @@
+"""What must at least have come for a rule to hold: what sketches can count, and more events can only add to.
+
+A rule is *monotone* if further events never end what holds. Others are judged exactly too, but what rules keys out for
+them is only the part of their condition that is monotone: "guessed and not let in" needs guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bearerwatch.detect.ir import (
+    EventCount,
+    Or,
+    Part,
+    Selection,
+    Sequence,
+    Step,
+    ValueCount,
+    Windowed,
+    leaves,
+    reach,
+)
+from bearerwatch.detect.ir_windows import Formula, Function, Measure, Met, Quantor, Relation, Temporal
+
+__all__ = ["monotone", "needs", "scheduled"]
+
+
+def needs(correlation: Windowed) -> tuple[Step, ...]:
+    """Steps over the group-by fields of *correlation*, each of which is met around every hit.
+
+    Each is met by what lies within :func:`~bearerwatch.detect.ir.reach` before the hit. They are never too strict; how
+    near they come to the rule decides what it costs, not what it finds.
+    """
+    found = tuple(dict.fromkeys(_needs(correlation, correlation.group_by)))
+    return found or (_any(correlation),)
+
+
+def monotone(part: Part) -> bool:
+    """Whether further events can never end what holds."""
+    match part:
+        case Selection() | EventCount() | ValueCount():
+            return True
+        case Sequence(steps=steps):
+            return all(map(monotone, steps))
+        case Temporal(steps=steps, formula=formula):
+            return all(map(monotone, steps)) and not _negates(formula)
+        case Measure(function=function, bounds=bounds, sources=sources):
+            counts = function in {Function.COUNT, Function.DISTINCT}
+            return counts and all(map(monotone, sources)) and all(b.relation in _MORE for b in bounds)
+
+
+def scheduled(correlation: Windowed) -> bool:
+    """Whether sketches are of no use for *correlation*: any event could be an anchor, or keys go by aliases."""
+    if any(selection.aliases for selection, _ in leaves(correlation)):
+        return True
+    if isinstance(correlation, EventCount | ValueCount | Sequence):
+        return False
+    found = needs(correlation)
+    return len(found) == 1 and (isinstance(found[0], Selection) or found[0].at_least <= 1)
+
+
+_MORE = frozenset({Relation.GT, Relation.GTE})
+
+
+def _negates(formula: Formula) -> bool:
+    if isinstance(formula, Met):
+        return False
+    return formula.quantor is Quantor.NONE or any(map(_negates, formula.items))
+
+
+def _any(part: Part) -> Selection:
+    """Any event that could be an anchor."""
+    found = tuple(dict.fromkeys(_anchors(part)))
+    return found[0] if len(found) == 1 else Selection("any", Or(tuple(one.where for one in found)))
+
+
+def _anchors(part: Part) -> Iterator[Selection]:
+    match part:
+        case Selection():
+            yield part
+        case EventCount(selection=selection) | ValueCount(selection=selection):
+            yield selection
+        case Measure(sources=sources):
+            for source in sources:
+                yield from _anchors(source)
+        case Sequence(steps=steps):
+            yield from _anchors(steps[-1])
+        case Temporal(steps=steps, anchors=numbers):
+            for number in sorted(numbers):
+                yield from _anchors(steps[number])
+
+
+def _needs(part: Part, keys: tuple[str, ...]) -> Iterator[Step]:
+    """Likewise, over *keys*, which *part* groups by among others: what is enough for fewer fields is never less."""
+    match part:
+        case Selection():
+            yield part
+        case EventCount(selection=selection, seconds=seconds, at_least=at_least):
+            yield EventCount(selection, keys, seconds, at_least)
+        case ValueCount(selection=selection, seconds=seconds, at_least=at_least, field=field):
+            yield ValueCount(selection, keys, seconds, at_least, field)
+        case Sequence(steps=steps):
+            for step in steps:
+                yield from _needs(step, keys)
+        case Temporal(steps=steps, formula=formula):
+            yield from _formula(formula, steps, keys)
+        case Measure():
+            yield from _measured(part, keys)
+
+
+def _formula(formula: Formula, steps: tuple[Part, ...], keys: tuple[str, ...]) -> Iterator[Step]:
+    if isinstance(formula, Met):
+        yield from _needs(steps[formula.step], keys)
+    elif formula.quantor is Quantor.ALL or (formula.quantor is Quantor.ANY and len(formula.items) == 1):
+        for item in formula.items:
+            yield from _formula(item, steps, keys)
+    elif formula.quantor is Quantor.ANY:
+        each = [dict.fromkeys(_formula(item, steps, keys)) for item in formula.items]
+        yield from (step for step in each[0] if all(step in others for others in each[1:]))
+
+
+def _measured(measure: Measure, keys: tuple[str, ...]) -> Iterator[Step]:
+    least, span = _least(measure), reach(measure)
+    distinct = measure.field if measure.function is Function.DISTINCT and least >= 1 else None
+    if len(measure.sources) > 1:
+        yield _any(measure)
+        return
+    (source,) = measure.sources
+    if not isinstance(source, Selection):
+        yield from _needs(source, keys)
+    elif measure.function is Function.COUNT and least >= 1:
+        yield EventCount(source, keys, span, least)
+    elif distinct is None:
+        yield source
+    anchors = tuple(dict.fromkeys(_anchors(source)))
+    if distinct is not None and len(anchors) == 1:
+        yield ValueCount(anchors[0], keys, span, least, distinct)
+
+
+def _least(measure: Measure) -> int:
+    """The least count that all lower bounds let through; 0 if there is none."""
+    least = 0
+    for bound in measure.bounds:
+        whole = int(bound.number.to_integral_value(rounding="ROUND_CEILING"))
+        if bound.relation in {Relation.GTE, Relation.EQ}:
+            least = max(least, whole)
+        elif bound.relation is Relation.GT:
+            least = max(least, int(bound.number.to_integral_value(rounding="ROUND_FLOOR")) + 1)
+    return least
