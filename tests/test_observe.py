@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bearerwatch import _guard
-from bearerwatch.context import Decision, live, note
+from bearerwatch.context import Decision, decide, live, note
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.fingerprint import KeyRing, ring, use
 from bearerwatch.known import MAX_KNOWN, NO_CREDENTIAL
@@ -151,7 +151,7 @@ def test_a_decision_takes_what_applications_have(plain: bool) -> None:
     exchange = desk.watch.open(facts(authorization=f"Bearer {opaque()}"))
     secret = jwt()
     loose: Any = {"subject": 42, "client_id": uuid.UUID(int=7), "scopes": ["a", "b"], "reason": 5}
-    exchange.decide(Decision(Outcome.FORBIDDEN, required_scopes=f"{secret} " + "z" * 600, **loose))
+    decide(Outcome.FORBIDDEN, required_scopes=f"{secret} " + "z" * 600, **loose)
     exchange.finish(403)
     exchange.end()
     (event,) = desk.kept.events
@@ -340,7 +340,7 @@ def test_holders_remembered_are_bounded(desk: Desk) -> None:
     memory = desk.watch.memory
     for number in range(MAX_KNOWN + 50):
         memory.holder(
-            memory.token(f"token-number-{number:010}"), Decision(Outcome.SUCCESS, subject=1), None, alone=True
+            memory.token(f"token-number-{number:010}"), Decision(Outcome.SUCCESS, subject="1"), None, alone=True
         )
     assert 0 < len(memory._holders) <= MAX_KNOWN
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_LENGTH", "TOKEN68", "Unverified", "header_of", "is_header", "json_object", "parse", "signing_input"]
+__all__ = [
+    "MAX_LENGTH",
+    "TOKEN68",
+    "Unverified",
+    "header_of",
+    "is_header",
+    "json_object",
+    "parse",
+    "scopes_in",
+    "signing_input",
+]
 
 MAX_LENGTH = 16_384
 """Characters past which a credential is not parsed: no issuer makes such tokens."""
@@ -83,3 +94,14 @@ def parse(token: str) -> Unverified | None:
     if not match[2]:  # detached payload (RFC 7515 appendix F): the header alone tells tokens apart too little
         return Unverified("jwt", header, {}, None)
     return Unverified("jwt", header, json_object(match[2]) or {}, f"{match[1]}.{match[2]}")
+
+
+def scopes_in(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The scopes that a token says it has: ``scope`` (RFC 8693 §4.2), ``scp`` or ``scopes``; ``None`` without any."""
+    for name in ("scope", "scp", "scopes"):
+        said = claims.get(name)
+        if isinstance(said, str):
+            return tuple(said.split())
+        if isinstance(said, list):
+            return tuple(one for one in said if isinstance(one, str))
+    return None

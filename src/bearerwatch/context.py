@@ -7,23 +7,28 @@ on purpose: a ContextVar would not reach a plain thread that logs on the request
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from os import urandom
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 
 from bearerwatch import _trace
 from bearerwatch._hosts import EVERYBODY, Hosts
+from bearerwatch._jws import scopes_in
 from bearerwatch._trace import parse_traceparent
 from bearerwatch.event import Outcome
 
 __all__ = [
+    "Checked",
     "Decision",
     "RequestContext",
     "current",
     "decide",
+    "heard",
     "lately",
     "live",
     "note",
@@ -47,32 +52,28 @@ _SEVERAL = (list, tuple, *_UNORDERED)
 _told = Hosts((EVERYBODY,))
 
 
-class Decision:
-    """What an authentication library, or the application itself, found out about the token.
+class Decision(Struct, gc=False):
+    """What an authentication library, or the application itself, found out about the token: see :func:`decide`."""
 
-    ``outcome`` is ``None`` where only the holder is known: then the answer says what became of the request.
-    """
+    outcome: Outcome | None
+    """``None`` where only the holder is known: then the answer says what became of the request."""
+    reason: str | None = None
+    verified: bool = False
+    subject: str | UUID | None = None
+    client_id: str | None = None
+    scopes: str | None = None
+    required_scopes: str | None = None
 
-    __slots__ = ("client_id", "outcome", "reason", "required_scopes", "scopes", "subject", "verified")
-
-    def __init__(
-        self,
-        outcome: Outcome | None,
-        *,
-        reason: str | None = None,
-        verified: bool | None = None,
-        subject: object = None,
-        client_id: object = None,
-        scopes: object = None,
-        required_scopes: object = None,
-    ) -> None:
-        self.outcome = outcome
-        self.reason = None if reason is None else _text(reason, _MAX_REASON)
-        self.verified = outcome is Outcome.SUCCESS if verified is None else bool(verified)
-        self.subject = None if subject is None else _text(subject)
-        self.client_id = None if client_id is None else _text(client_id)
-        self.scopes = None if scopes is None else _text(scopes, _MAX_SCOPES)
-        self.required_scopes = None if required_scopes is None else _text(required_scopes, _MAX_SCOPES)
+    def add(self, subject: object, client_id: object, scopes: object, required_scopes: object) -> None:
+        """Take over what is said, and leave what is not. Text is bounded here, a UUID made text when it is new."""
+        if subject is not None:
+            self.subject = subject if type(subject) is UUID else _text(subject)
+        if client_id is not None:
+            self.client_id = _text(client_id)
+        if scopes is not None:
+            self.scopes = _text(scopes, _MAX_SCOPES)
+        if required_scopes is not None:
+            self.required_scopes = _text(required_scopes, _MAX_SCOPES)
 
 
 def _text(value: object, limit: int = _MAX_NAME) -> str | None:
@@ -82,8 +83,53 @@ def _text(value: object, limit: int = _MAX_NAME) -> str | None:
     if value is None:
         return None
     if isinstance(value, _SEVERAL):
-        value = " ".join(map(str, sorted(value, key=str) if isinstance(value, _UNORDERED) else value))
+        words = sorted(value, key=str) if isinstance(value, _UNORDERED) else value
+        try:
+            value = " ".join(words)
+        except TypeError:  # not all of them are text
+            value = " ".join(map(str, words))
     return str(value)[:limit]
+
+
+class Checked(Struct, frozen=True, gc=False):
+    """What became of a credential when it was checked, heard from the library that did."""
+
+    outcome: Outcome
+    reason: str | None = None
+    verified: bool = False
+    claims: Mapping[str, Any] | None = None
+    """Those of a JWT that was found good."""
+
+    @property
+    def scopes(self) -> tuple[str, ...] | None:
+        """Those the token has, where it says."""
+        return None if self.claims is None else scopes_in(self.claims)
+
+
+_GOOD = Decision(None, verified=True)
+
+
+def heard(checked: Checked, noted: Decision | None) -> Decision | None:
+    """What is known of a token once *checked* is added to what was *noted*, which says more of a refusal.
+
+    That it is no JWT adds nothing: it may have been looked for elsewhere as well, and it shows.
+    """
+    if checked.outcome is Outcome.SUCCESS:
+        claims = checked.claims
+        odd = claims is not None and "scopes" in claims  # by the standard names they have been read
+        if noted is None:
+            if not odd:
+                return _GOOD
+            noted = Decision(None)
+        noted.verified = True
+        if odd and noted.scopes is None:
+            noted.scopes = _text(checked.scopes, _MAX_SCOPES)
+    elif checked.outcome is not Outcome.MALFORMED and (noted is None or noted.outcome is None):
+        if noted is None:
+            return Decision(checked.outcome, reason=checked.reason, verified=checked.verified)
+        noted.outcome, noted.reason = checked.outcome, checked.reason
+        noted.verified = noted.verified or checked.verified
+    return noted
 
 
 class RequestContext(Struct, gc=False):
@@ -102,8 +148,10 @@ class RequestContext(Struct, gc=False):
     """Of this request in its trace; drawn when it first logs a line or asks another service for something."""
     credential: str | None = None
     """What was presented, until the event is out: for those who check once more why it was refused."""
-    checked: Any = None
+    checked: Checked | None = None
     """What became of it when it was last checked, where only the one who checks it hears that."""
+    aside: Any = None
+    """What the one who knows its library will want to know once it is answered."""
     task_id: str | None = None
     """In a background worker the id of the task or job at hand; the other ids are those of the request behind it."""
     trace_flags: str = _trace.SAMPLED
@@ -167,15 +215,13 @@ def decide(
         ValueError: *outcome* is not one of the closed set.
     """
     context = current.get()
+    outcome = Outcome(outcome)
     decision = Decision(
-        Outcome(outcome),
-        reason=reason,
-        verified=verified,
-        subject=subject,
-        client_id=client_id,
-        scopes=scopes,
-        required_scopes=required_scopes,
+        outcome,
+        None if reason is None else _text(reason, _MAX_REASON),
+        outcome is Outcome.SUCCESS if verified is None else bool(verified),
     )
+    decision.add(subject, client_id, scopes, required_scopes)
     if context is not None:
         context.decision = decision
 
@@ -200,27 +246,12 @@ def note(
         return
     noted = context.noted
     if noted is None:
-        context.noted = Decision(
-            outcome,
-            reason=reason,
-            verified=verified,
-            subject=subject,
-            client_id=client_id,
-            scopes=scopes,
-            required_scopes=required_scopes,
-        )
-        return
+        noted = context.noted = Decision(None)
     if outcome is not None:
         noted.outcome, noted.reason = outcome, _text(reason, _MAX_REASON)
-    noted.verified = noted.verified or verified
-    if subject is not None:
-        noted.subject = _text(subject)
-    if client_id is not None:
-        noted.client_id = _text(client_id)
-    if scopes is not None:
-        noted.scopes = _text(scopes, _MAX_SCOPES)
-    if required_scopes is not None:
-        noted.required_scopes = _text(required_scopes, _MAX_SCOPES)
+    if verified:
+        noted.verified = True
+    noted.add(subject, client_id, scopes, required_scopes)
 
 
 def onward_to(hosts: Hosts) -> None:

@@ -123,7 +123,7 @@ class Memory:
 
     def _holder(self, known: Known, decision: Decision, required: str | None) -> Holder:
         return Holder(
-            None if decision.subject is None else self.subject(decision.subject, known.shown.issuer),
+            None if decision.subject is None else self.subject(str(decision.subject), known.shown.issuer),
             _clean(decision.client_id),
             _clean(decision.scopes),
             _clean(required),

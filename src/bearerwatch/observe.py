@@ -22,7 +22,7 @@ from msgspec import Struct
 from bearerwatch import _guard, _trace
 from bearerwatch.callers import Callers, canonical
 from bearerwatch.classify import Presented, State, classify
-from bearerwatch.context import Decision, RequestContext, current, lately, live, valid_request_id
+from bearerwatch.context import Decision, RequestContext, current, heard, lately, live, valid_request_id
 from bearerwatch.event import REASONS, AuthEvent, Kind, Outcome
 from bearerwatch.known import MAX_HELD, NO_CREDENTIAL, Known, Memory
 from bearerwatch.redact.culprits import Leak, listen
@@ -474,7 +474,8 @@ class Exchange:
     def _event(self, status: int, route: str | None, challenge: str | None, raised: bool, judged: int) -> AuthEvent:
         facts, known, context, watch = self._facts, self._known, self._context, self._watch
         shown = known.shown
-        decision, noted = context.decision, context.noted
+        decision = context.decision
+        noted = context.noted if context.checked is None else heard(context.checked, context.noted)
         outcome, reason, verified, required = classify(
             shown, judged, challenge, decision, self._now, routed=route != "", noted=noted
         )
@@ -491,7 +492,7 @@ class Exchange:
         subject_id, client_id, scopes = known.subject_id, shown.client_id, shown.scopes
         if noted is not None:
             required = required or noted.required_scopes
-            if noted.verified and (outcome in _AUTHENTIC or outcome is noted.outcome):
+            if noted.verified and (outcome is _SUCCESS or outcome in _AUTHENTIC or outcome is noted.outcome):
                 verified = True
             else:
                 noted = None  # whose it is said to be is not established

@@ -57,4 +57,4 @@ def test_holder_client_and_scopes(found: object, subject: str | None, client: st
     noted = context.noted
     assert noted is not None
     assert (noted.verified, noted.outcome) == (True, None)
-    assert (noted.subject, noted.client_id, noted.scopes) == (subject, client, scopes)
+    assert (noted.subject and str(noted.subject), noted.client_id, noted.scopes) == (subject, client, scopes)

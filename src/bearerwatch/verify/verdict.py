@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from bearerwatch.context import Decision, current, note
+from bearerwatch.context import current, decide, note
 from bearerwatch.event import Outcome
 
 __all__ = ["Verdict"]
@@ -70,7 +70,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
                 required_scopes=tuple(required_scopes) or None,
             )
             return
-        context.decision = Decision(
+        decide(
             self.outcome,
             reason=self.reason,
             verified=self.verified,

@@ -15,7 +15,7 @@ from bearerwatch import _jws
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import note_cause
-from bearerwatch.integrations._checked import checked, raised_in, scopes_in
+from bearerwatch.integrations._checked import checked, raised_in
 
 __all__ = ["DISTRIBUTION", "ORDER", "TESTED", "asgi_answered", "asgi_raised"]
 
@@ -48,7 +48,7 @@ def asgi_raised(scope: Any, error: Exception) -> None:
     else:
         authentic = False
         read = None if context.credential is None else _jws.parse(context.credential)
-        had = None if read is None else scopes_in(read.claims)
+        had = None if read is None else _jws.scopes_in(read.claims)
     documented = error.detail == _DOCUMENTED
     lacks = had is not None and not set(required.split()).issubset(had)
     if documented or (lacks and (authentic or error.status_code == 403)):
@@ -68,11 +68,13 @@ def _required(scope: Any) -> str:
     route = (included.get("effective_route_context") if included else None) or scope.get("route")
     if getattr(route, "dependant", None) is None:
         route = scope.get("route")
-    dependant = getattr(route, "dependant", None)
-    if dependant is None:
-        return ""
-    kept: str | None = route.__dict__.get(_KEPT)
+        if route is None:
+            return ""
+    kept: str | None = getattr(route, _KEPT, None)
     if kept is None:
+        dependant = getattr(route, "dependant", None)
+        if dependant is None:
+            return ""
         asked: dict[str, None] = {}
         _collect(dependant, asked)
         kept = " ".join(asked)

@@ -14,11 +14,11 @@ from fastapi_users.authentication import strategy
 from starlette.exceptions import HTTPException
 
 from bearerwatch import _guard
-from bearerwatch.context import current, note
+from bearerwatch.context import Checked, current, note
 from bearerwatch.event import Outcome
-from bearerwatch.integrations._checked import Checked, checked, keep, note_answer, of_request, raised_in
+from bearerwatch.integrations._checked import checked, keep, of_request, raised_in
 
-__all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "asgi_answered", "asgi_raised", "install"]
+__all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "asgi_raised", "install"]
 
 DISTRIBUTION, TESTED = "fastapi-users", ("13.0", "15.0")
 PATCHES = (
@@ -53,12 +53,13 @@ def _hear(token: Any, user: Any) -> None:
     context = of_request(token)
     if context is None:
         return
+    before = context.checked
     if user is not None:
-        keep(context, Checked(Outcome.SUCCESS, None, True, context.checked and context.checked.claims))
+        keep(context, Checked(Outcome.SUCCESS, None, True, None if before is None else before.claims))
         note(verified=True, subject=user.id)
-    elif context.checked is None:
+    elif before is None:
         keep(context, Checked(Outcome.INVALID, "unknown_token"))
-    elif context.checked.outcome is Outcome.SUCCESS:  # a good JWT, of nobody
+    elif before.outcome is Outcome.SUCCESS:  # a good JWT, of nobody
         keep(context, Checked(Outcome.INVALID, "unknown_subject", True))
 
 
@@ -73,13 +74,8 @@ def asgi_raised(_scope: Any, error: Exception) -> None:
         if not read and context is not None and context.token_id is not None:  # it came by a way no transport reads
             note(Outcome.MISSING, reason="wrong_scheme")
     elif found.outcome is not Outcome.SUCCESS:
-        return  # which is told with the answer
+        return  # which the event tells
     elif error.status_code == 403:
         note(Outcome.FORBIDDEN, reason="function_forbidden", verified=True)
     else:
         note(Outcome.INVALID, reason="inactive_subject", verified=True)
-
-
-def asgi_answered(_scope: Any) -> None:
-    """What became of the token, if nobody else has said."""
-    note_answer()

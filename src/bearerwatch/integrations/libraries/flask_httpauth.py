@@ -17,16 +17,12 @@ from flask_httpauth import HTTPTokenAuth  # type: ignore[import-untyped]
 from bearerwatch import _guard
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
-from bearerwatch.integrations._checked import note_answer
 from bearerwatch.integrations.libraries._holder import note_holder
 
 __all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "flask_answered", "install"]
 
 DISTRIBUTION, TESTED = "Flask-HTTPAuth", ("4.8", "4.8")
 PATCHES = ("flask_httpauth.HTTPTokenAuth.authenticate", "flask_httpauth.HTTPTokenAuth.authorize")
-
-_REFUSED = "_bearerwatch_refused"
-"""Where in ``flask.g`` it is kept what a refusal would mean, for with ``optional=True`` there is none."""
 
 
 def install() -> None:
@@ -59,7 +55,7 @@ def install() -> None:
 def _keep(outcome: Outcome, reason: str | None = None) -> None:
     context = current.get()
     if context is not None and context.token_id is not None:
-        setattr(g, _REFUSED, (outcome, reason))
+        context.aside = (outcome, reason)  # for with ``optional=True`` it is none
 
 
 def _verified(user: Any, auth: Any) -> None:
@@ -73,11 +69,9 @@ def _verified(user: Any, auth: Any) -> None:
 
 def flask_answered() -> None:
     """Why the view was not called, if it was not."""
-    refused = g.pop(_REFUSED, None) if has_app_context() else None
-    if refused is None or "flask_httpauth_user" in g:
+    context = current.get()
+    if context is None or context.aside is None or not has_app_context() or "flask_httpauth_user" in g:
         return
-    outcome, reason = refused
-    if outcome is Outcome.INVALID:
-        note_answer()  # what was heard of the check that verify_token made
-    else:
+    outcome, reason = context.aside
+    if outcome is not Outcome.INVALID:  # else what was heard of the check that verify_token made says more
         note(outcome, reason=reason, verified=outcome is Outcome.FORBIDDEN)

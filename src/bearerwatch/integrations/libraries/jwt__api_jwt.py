@@ -13,28 +13,19 @@ from jwt.api_jwt import PyJWT
 from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from bearerwatch import _guard
-from bearerwatch.context import current
+from bearerwatch.context import Checked, current
 from bearerwatch.event import Outcome
 from bearerwatch.integrations._causes import cause_of
-from bearerwatch.integrations._checked import Checked, keep, note_answer, of_request
+from bearerwatch.integrations._checked import keep, of_request
 
-__all__ = [
-    "DISTRIBUTION",
-    "ORDER",
-    "PATCHES",
-    "TESTED",
-    "asgi_answered",
-    "django_answered",
-    "flask_answered",
-    "install",
-]
+__all__ = ["DISTRIBUTION", "PATCHES", "TESTED", "install"]
 
 DISTRIBUTION, TESTED = "PyJWT", ("2.8", "2.15")
 PATCHES = ("jwt.api_jwt.PyJWT.decode_complete",)
-ORDER = 2
 
 _OPTIONS = 2
 """The place of ``options`` among the arguments after the token."""
+_SUCCESS = Outcome.SUCCESS
 
 
 def install() -> None:
@@ -50,8 +41,10 @@ def install() -> None:
             raise
         context = current.get()
         if context is not None:
-            if jwt == context.credential and "options" not in kwargs and len(args) <= _OPTIONS:  # as most are asked
-                context.checked = Checked(Outcome.SUCCESS, None, True, found["payload"])
+            if jwt == context.credential:  # as most are asked: quicker than _hear
+                options = kwargs.get("options") if len(args) <= _OPTIONS else args[_OPTIONS]
+                if not options or options.get("verify_signature", True):
+                    context.checked = Checked(_SUCCESS, None, True, found["payload"])
             else:
                 _hear(jwt, args, kwargs, claims=found["payload"])
         return found
@@ -77,18 +70,3 @@ def _hear(jwt: Any, args: Any, kwargs: Any, *, error: PyJWTError | None = None, 
             keep(context, Checked(Outcome.INVALID))
     except Exception as ours:  # noqa: BLE001 - host boundary: nobody's check fails because of us
         _guard.swallowed("hearing PyJWT", ours)
-
-
-def asgi_answered(_scope: Any) -> None:
-    """Whether the token is authentic, and why it was refused if nobody else has said."""
-    note_answer()
-
-
-def django_answered(_request: Any, _response: Any) -> None:
-    """Likewise."""
-    note_answer()
-
-
-def flask_answered() -> None:
-    """Likewise."""
-    note_answer()

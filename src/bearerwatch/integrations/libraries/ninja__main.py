@@ -19,7 +19,6 @@ from ninja.security import APIKeyCookie, HttpBasicAuth, HttpBearer
 
 from bearerwatch.context import current, note
 from bearerwatch.event import Outcome
-from bearerwatch.integrations._checked import note_answer
 from bearerwatch.integrations.libraries import tell
 from bearerwatch.integrations.libraries._holder import note_holder
 
@@ -58,8 +57,6 @@ def django_raised(error: BaseException) -> None:
             request, operation = frame.f_locals["request"], frame.f_locals["self"]
             if all(_overlooks(authenticator, request) for authenticator in operation.auth_callbacks):
                 note(Outcome.MISSING, reason="wrong_scheme")
-            else:
-                note_answer()  # what was heard of the check that an authenticator made
             return
         frame = frame.f_back
 

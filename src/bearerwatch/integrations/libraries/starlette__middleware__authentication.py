@@ -105,11 +105,16 @@ def _vouched(scope: Any) -> bool:
     found = checked()
     if found is not None and found.outcome is Outcome.SUCCESS:
         return True
-    return not _known_bad() and not any(name == b"cookie" for name, _ in scope["headers"])
+    if found is not None and found.outcome is not Outcome.MALFORMED:
+        return False
+    for name, _ in scope["headers"]:  # noqa: SIM110 - at every answer: a generator takes twice as long
+        if name == b"cookie":
+            return False
+    return True
 
 
 def _known_bad() -> bool:
-    """Whether a library has checked the token and found what is wrong: that is told with the answer."""
+    """Whether a library has checked the token and found what is wrong: the event tells it."""
     found = checked()
     return found is not None and found.outcome not in (Outcome.SUCCESS, Outcome.MALFORMED)
 
