@@ -19,8 +19,10 @@ from sqlalchemy.engine import Connection
 
 from bearerwatch.detect.book import Change, EpisodeBook
 from bearerwatch.detect.evaluation import Evaluation
-from bearerwatch.detect.ir import Rule
+from bearerwatch.detect.evaluator import Evaluator
+from bearerwatch.detect.ir import Means, Rule, path_of
 from bearerwatch.detect.islands import SECOND, instant, micros
+from bearerwatch.detect.keyed.remembered import Remembered
 from bearerwatch.detect.warmup import newest_event
 from bearerwatch.store import episodes
 from bearerwatch.store.episodes import Episode
@@ -55,7 +57,12 @@ class Detector:
         """
         self._state = state
         self._book = EpisodeBook(rules, lateness)
-        self._evaluation = Evaluation(rules, con, lake, state, self._book, lateness=lateness)
+        by = {means: [rule for rule in rules if path_of(rule.correlation) is means] for means in Means}
+        self._evaluation = Evaluation(by[Means.SKETCHES], con, lake, state, self._book, lateness=lateness)
+        self._evaluators: list[Evaluator] = [
+            self._evaluation,
+            *([Remembered(by[Means.KEYED], con, lake, state, self._book)] if by[Means.KEYED] else []),
+        ]
 
     def restore(self, now: datetime) -> None:
         """Take up where the last committed transaction left off. Call it once, before the first tick.
@@ -77,7 +84,8 @@ class Detector:
         self._book.forgotten = {rule: last for rule, last in forgotten if last is not None}
         if newest is not None:
             with self._room():
-                self._evaluation.warm_up(newest, now)
+                for evaluator in self._evaluators:
+                    evaluator.warm_up(newest, now)
 
     def read_up_to(self, now: datetime, *, behind: float = 0.0) -> None:
         """Say that events are being read, so that silence means something. Without a call it always does.
@@ -89,7 +97,10 @@ class Detector:
             now: the collector's clock, aware.
             behind: how many seconds the source furthest behind has yet to catch up.
         """
-        self._book.read_up_to(instant(micros(now.astimezone(UTC)) - int(behind * SECOND)))
+        until = instant(micros(now.astimezone(UTC)) - int(behind * SECOND))
+        self._book.read_up_to(until)
+        for evaluator in self._evaluators:
+            evaluator.read_up_to(until)
 
     def tick(self, now: datetime) -> list[Change]:
         """Evaluate the lake's batch and close quiet episodes. Without a new batch it only closes.
@@ -106,10 +117,12 @@ class Detector:
         """
         now = now.astimezone(UTC)
         with self._room():
-            self._evaluation.take(now)
-            self._evaluation.finish()
-        happened = self._evaluation.happened + self._book.close(now)
-        self._evaluation.happened = []
+            for evaluator in self._evaluators:
+                evaluator.take(now)
+                evaluator.finish()
+        happened = [one for evaluator in self._evaluators for one in evaluator.happened] + self._book.close(now)
+        for evaluator in self._evaluators:
+            evaluator.happened = []
         return [Change(transition=what, episode=msgspec.structs.replace(episode)) for what, episode in happened]
 
     def save(self, tx: Connection) -> None:
@@ -121,23 +134,30 @@ class Detector:
         Raises:
             StateBusy: the latest :meth:`tick` did not come to its end: call it again first. Or as there.
         """
-        if self._evaluation.unfinished:
+        if any(evaluator.unfinished for evaluator in self._evaluators):
             raise StateBusy("detection has not finished with the latest events: tick again, then commit")
         with self._room():
-            self._evaluation.settle()
+            for evaluator in self._evaluators:
+                evaluator.settle()
+                evaluator.save(tx)
         episodes.save(tx, self._book.dirty.values())
 
     def committed(self) -> None:
         """The transaction given to :meth:`save` is committed."""
         self._book.saved()
+        for evaluator in self._evaluators:
+            evaluator.committed()
 
     def rolled_back(self) -> None:
         """The transaction given to :meth:`save` failed: everything is kept for the next one."""
 
     @property
     def degraded(self) -> list[str]:
-        """Rules that had to merge counters to stay within memory: still exact, but they look at more keys."""
-        return self._evaluation.degraded
+        """Rules that had to merge counters to stay within memory: still exact, but they look at more keys.
+
+        And those that had to forget keys: of them they will say nothing until they know them again.
+        """
+        return [name for evaluator in self._evaluators for name in evaluator.degraded]
 
     @property
     def open_episodes(self) -> int:
@@ -157,7 +177,8 @@ class Detector:
         try:
             yield
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            self._evaluation.start_over()
+            for evaluator in self._evaluators:
+                evaluator.start_over()
             raise StateBusy(
                 f"no memory is left for detection ({type(error).__name__}): see that the disk of the scratch folder "
                 "has space"

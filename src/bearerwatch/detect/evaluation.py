@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+from sqlalchemy.engine import Connection
 
 from bearerwatch.detect.book import EpisodeBook, Happened
 from bearerwatch.detect.evidence import Seen, together
@@ -88,6 +89,15 @@ class Evaluation:
         self._newest = micros(newest)
         self._clock = self._floor = self._tidied = min(self._newest, micros(now))
         warm_up(self._con, self._lake, self._watches, self._recent, clock=self._clock, longest=self._kept())
+
+    def read_up_to(self, until: datetime) -> None:
+        """Nothing to do: what is counted here does not hang on the clock."""
+
+    def save(self, tx: Connection) -> None:
+        """Nothing to write: sketches are filled from the lake."""
+
+    def committed(self) -> None:
+        """Nothing to do."""
 
     # -- in ----------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ within which time): that one is the rule. What bearerwatch adds to Sigma stands 
       version: 1          # raise it when the rule's meaning changes; needed
       advice: ...         # what to do when it fires
       notes: [...]        # how to tell false positives, how to tune
+      detect: {...}       # what windows cannot say: see sigma/extensions.py
 
 Sigma: https://github.com/SigmaHQ/sigma-specification, rules 2.1.0 and correlation rules 2.1.0.
 """

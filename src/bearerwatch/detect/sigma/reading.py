@@ -15,8 +15,11 @@ from sigma.rule import SigmaRule
 from bearerwatch.detect.documents import Document, at, read
 from bearerwatch.detect.fields import near
 from bearerwatch.detect.ir import Correlation, Rule
+from bearerwatch.detect.sigma.bounds import stand_in
 from bearerwatch.detect.sigma.complaints import CANNOT, POLICY, blamed, quietly, said
-from bearerwatch.detect.sigma.correlations import Parsed, Translation
+from bearerwatch.detect.sigma.correlations import Translation
+from bearerwatch.detect.sigma.extensions import extended
+from bearerwatch.detect.sigma.names import Parsed
 
 __all__ = ["read_rule"]
 
@@ -27,7 +30,7 @@ _COMMON = frozenset(
 _BASE = _COMMON | {"logsource", "detection"}
 _CORRELATION = _COMMON | {"correlation"}
 _CORRELATION_BODY = frozenset({"type", "rules", "group-by", "timespan", "condition", "aliases", "generate"})
-_OURS = frozenset({"version", "advice", "notes"})
+_OURS = frozenset({"version", "advice", "notes", "detect"})
 _NEEDED = ("title", "id", "status", "level", "description", "falsepositives", "bearerwatch")
 _MAX_VERSION = 1_000_000
 
@@ -80,7 +83,7 @@ class _File:
             _only(document, data["correlation"], _CORRELATION_BODY, ("correlation",))
         try:
             with quietly():
-                rule = kind.from_dict(data, source=SigmaRuleLocation(self.path, document.line), **POLICY)
+                rule = kind.from_dict(_taken(data), source=SigmaRuleLocation(self.path, document.line), **POLICY)
         except CANNOT as error:
             raise document.error(f"is no Sigma rule: {said(error)}. Mend it here", blamed(data, error)) from None
         self.documents[id(rule)] = document
@@ -109,7 +112,8 @@ class _File:
                 raise self.document(rule).error(
                     f"is not used by any correlation: name {rule.name or rule.id or 'it'} in its 'rules', or remove it"
                 )
-        return self._described(roots[0], Translation(self.document)(roots[0]))
+        correlation = extended(self.document(roots[0]), Translation(self.document)(roots[0]))
+        return self._described(roots[0], correlation)
 
     def _described(self, root: SigmaCorrelationRule, correlation: Correlation) -> Rule:
         document = self.document(root)
@@ -135,6 +139,14 @@ class _File:
             references=tuple(str(item) for item in root.references),
             path=self.path,
         )
+
+
+def _taken(data: dict[str, Any]) -> dict[str, Any]:
+    """What pySigma is given of a document: a condition that it can read, where ours are read as written."""
+    body = data.get("correlation")
+    if not isinstance(body, dict) or not isinstance(body.get("condition"), dict):
+        return data
+    return data | {"correlation": body | {"condition": stand_in(body["condition"])}}
 
 
 def _only(document: Document, data: dict[Any, Any], known: frozenset[str], place: tuple[str, ...]) -> None:
