@@ -94,10 +94,12 @@ def asgi_answered(scope: Any) -> None:
 
 
 def _identity(user: Any) -> Any:
+    if type(user) is SimpleUser:  # whose identity is its name; before 1.0 it had none
+        return user.username
     try:
         return user.identity
-    except NotImplementedError:  # which users need not have; an older SimpleUser has the same by another name
-        return user.username if type(user) is SimpleUser else None
+    except NotImplementedError:  # users need not have one
+        return None
 
 
 def _vouched(scope: Any) -> bool:
@@ -127,7 +129,8 @@ def _is_authenticated(scope: Any) -> bool:
 
 
 def _had(credentials: Any) -> list[str]:
-    return [name for name in credentials.scopes if name != "authenticated"]  # which says no more than that
+    had: list[str] = credentials.scopes
+    return [name for name in had if name != "authenticated"] if "authenticated" in had else had  # it says no more
 
 
 def _asked(endpoint: Any) -> Any:
