@@ -1,0 +1,112 @@
+"""Episodes beside what is known to have happened: what was missed, and what was made up.
+
+An episode of rule R fits something marked if R is among its ``rules`` or ``also`` (of an attack, whatever R is), if
+their times overlap once the marked one is widened by R's window on both sides, and if no field of the episode's key has
+another value than the marked one names for it. Then
+
+* *recall* is the share of what is marked with R that at least one episode of R fits;
+* an episode of R is *true* if it fits something marked with R, *other* if it fits only what R may also tell of, and
+  *false* if it fits nothing; *precision* is true / (true + false).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bearerwatch.detect.truth import Marked, Truth
+
+__all__ = ["Judged", "Told", "judge"]
+
+
+class Told(Protocol):
+    """An episode, as far as it is judged."""
+
+    @property
+    def rule(self) -> str:
+        """The rule's name."""
+
+    @property
+    def key(self) -> Mapping[str, str]:
+        """Whom it is about."""
+
+    @property
+    def first_hit(self) -> datetime:
+        """When it held first."""
+
+    @property
+    def last_hit(self) -> datetime:
+        """When it held last."""
+
+
+@dataclass(slots=True)
+class Judged:
+    """How one rule did."""
+
+    rule: str
+    marked: int = 0
+    caught: int = 0
+    true: int = 0
+    other: int = 0
+    false: int = 0
+    missed: list[str] = field(default_factory=list)
+    """Ids of what it should have told of."""
+    made_up: list[Told] = field(default_factory=list)
+
+    @property
+    def recall(self) -> float | None:
+        """``None`` if nothing is marked with the rule."""
+        return self.caught / self.marked if self.marked else None
+
+    @property
+    def precision(self) -> float | None:
+        """``None`` if it told of nothing that counts."""
+        return self.true / (self.true + self.false) if self.true + self.false else None
+
+
+def judge(episodes: Iterable[Told], truth: Truth, windows: Mapping[str, int]) -> list[Judged]:
+    """Judge each rule.
+
+    Args:
+        episodes: what was told.
+        truth: what happened.
+        windows: the window of each rule in seconds; rules that are not in it are not judged.
+
+    Returns:
+        One verdict a rule, by name.
+    """
+    found = {name: Judged(name) for name in sorted(windows)}
+    by_rule: dict[str, list[Told]] = {name: [] for name in found}
+    for one in episodes:
+        if one.rule in by_rule:
+            by_rule[one.rule].append(one)
+    for name, verdict in found.items():
+        _judge(verdict, by_rule[name], truth.marked, timedelta(seconds=windows[name]))
+    return list(found.values())
+
+
+def _judge(verdict: Judged, episodes: Sequence[Told], marked: Sequence[Marked], window: timedelta) -> None:
+    asked = [one for one in marked if verdict.rule in one.rules]
+    allowed = [one for one in marked if verdict.rule not in one.rules and (one.attack or verdict.rule in one.also)]
+    caught: set[str] = set()
+    for episode in episodes:
+        fitting = {one.id for one in asked if _fits(episode, one, window)}
+        caught |= fitting
+        if fitting:
+            verdict.true += 1
+        elif any(_fits(episode, one, window) for one in allowed):
+            verdict.other += 1
+        else:
+            verdict.false += 1
+            verdict.made_up.append(episode)
+    verdict.marked = len(asked)
+    verdict.caught = len(caught)
+    verdict.missed = [one.id for one in asked if one.id not in caught]
+
+
+def _fits(episode: Told, one: Marked, window: timedelta) -> bool:
+    if episode.last_hit < one.first - window or episode.first_hit > one.last + window:
+        return False
+    return all(value in one.key[name] for name, value in episode.key.items() if name in one.key)
