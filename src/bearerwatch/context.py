@@ -162,6 +162,8 @@ class RequestContext(Struct, gc=False):
     """The tracer's span of this request, if the application records any."""
     shown: Any = None
     """The ids as log lines have them, once there was a line."""
+    passed: dict[str, str] | None = None
+    """What other services are told, once one was asked for something."""
 
     def begin_trace(self) -> None:
         """See to it that the request has a trace and a span of its own."""
@@ -172,6 +174,7 @@ class RequestContext(Struct, gc=False):
 
     def take_trace(self, traceparent: str, tracestate: str | None) -> None:
         """Belong to the trace that *traceparent*, of somebody who is believed, tells of; to none if it is no such."""
+        self.passed = None
         self.trace_id, self.parent_request_id = parse_traceparent(traceparent)
         if self.trace_id is not None:
             self.trace_flags = _trace.passed_flags(traceparent)
@@ -287,16 +290,18 @@ def onward(host: str | None = None) -> dict[str, str]:
     if span is not None:
         trace_id, span_id, flags, state = span
         headers = {"X-Request-ID": context.request_id, "traceparent": f"00-{trace_id}-{span_id}-{flags}"}
-    else:
+        if state is not None:
+            headers["tracestate"] = state
+        return headers
+    if context.passed is None:
         context.begin_trace()
-        state = context.tracestate
-        headers = {
+        context.passed = {
             "X-Request-ID": context.request_id,
             "traceparent": f"00-{context.trace_id}-{context.span_id}-{context.trace_flags}",
         }
-    if state is not None:
-        headers["tracestate"] = state
-    return headers
+        if context.tracestate is not None:
+            context.passed["tracestate"] = context.tracestate
+    return context.passed.copy()
 
 
 def valid_request_id(value: str | None) -> str | None:

@@ -100,6 +100,7 @@ def adopt(context: RequestContext, span: Any) -> None:
         return
     context.span = span
     context.trace_id, context.span_id, context.trace_flags, context.tracestate = place
+    context.passed = None
     if span.is_recording():
         span.set_attribute("bearerwatch.request_id", context.request_id)
         if context.token_id is not None:
