@@ -10,6 +10,7 @@ import typer
 
 from bearerwatch.cli._options import Json, Rules, rules_folder
 from bearerwatch.cli._output import console, row, say
+from bearerwatch.cli._rules_convert import convert
 from bearerwatch.cli._rules_except import except_
 from bearerwatch.cli._rules_explain import explain
 from bearerwatch.errors import ConfigurationError, RuleError
@@ -28,6 +29,11 @@ app = typer.Typer(
 )
 
 
+app.command(
+    epilog="Example: bearerwatch rules convert --to splunk\n\n"
+    "Example: bearerwatch rules convert token_guessing --to elastic --index 'logs-bearerwatch*'\n\n"
+    "Example: bearerwatch rules convert --to opensearch --output ./ppl --strict"
+)(convert)
 app.command(
     epilog="Example: bearerwatch rules explain 9f86d081\n\n"
     "Example: bearerwatch rules explain 9f86d081 --json --limit 1000"
