@@ -199,17 +199,26 @@ def test_several_base_rules_are_any_of_them(tmp_path: Path) -> None:
         (("service: auth", "service: sshd"), 3, "heartbeat"),
         (("logsource:", "logsuorce:"), 3, "did you mean logsource?"),
         # the correlation
-        (("event_count", "temporal"), 16, "use event_count"),
-        (("event_count", "value_median"), 15, ""),
+        (("event_count", "temporal"), 17, "needs 2 to 8 different rules"),
+        (("event_count", "value_median"), 20, "name one"),
         (("event_count", "evnt_count"), 16, "evnt_count"),
-        (("event_count", "value_count"), 15, ""),
+        (("event_count", "value_count"), 20, "name one"),
         (("{gte: 3}", "{gte: 3, field: path}"), 20, "value_count"),
-        (("{gte: 3}", "{lt: 3}"), 20, "gt or gte"),
-        (("{gte: 3}", "{eq: 3}"), 20, "gt or gte"),
+        (("{gte: 3}", "{lt: 1}"), 20, "nothing can meet"),
+        (("{gte: 3}", "{lte: -1}"), 20, "nothing can meet"),
+        (("{gte: 3}", "{eq: 0}"), 20, "nothing can meet"),
+        (("{gte: 3}", "{eq: 2.5}"), 20, "nothing can meet"),
+        (("{gte: 3}", "{gt: 3, lt: 4}"), 20, "nothing can meet"),
+        (("{gte: 3}", "{gte: 3, lte: 3, neq: 3}"), 20, "nothing can meet"),
+        (("{gte: 3}", "{lte: 2000000}"), 20, "every event would meet it"),
+        (("{gte: 3}", "{gte: .nan}"), 20, "no number"),
+        (("{gte: 3}", "{gte: true}"), 20, "no number"),
+        (("{gte: 3}", "{gte: 1.0000001}"), 20, "decimal places"),
+        (("{gte: 3}", "{gte: 3, percentile: 5}"), 20, "only value_percentile"),
         (("{gte: 3}", "{gte: 0}"), 20, "between"),
         (("{gte: 3}", "{gte: 100000000}"), 20, "between"),
         (("{gte: 3}", "{gte: .inf}"), 20, ""),
-        (("{gte: 3}", "{gte: 3, lte: 9}"), 20, "exactly one"),
+        (("{gte: 3}", "{gte: 9, lte: 3}"), 20, "nothing can meet"),
         (("5m", "5x"), 19, "5x"),
         (("5m", "0m"), 19, "zero"),
         (("5m", "8d"), 19, "7d"),
@@ -221,7 +230,7 @@ def test_several_base_rules_are_any_of_them(tmp_path: Path) -> None:
         (("[failed]", "[fialed]"), 1, "fialed"),
         (("[failed]", "[some_rule]"), 1, "some_rule"),
         (("timespan", "timeframe"), 19, "timespan"),
-        (("  condition: {gte: 3}", "  condition: {gte: 3}\n  generate: true"), 21, "remove"),
+        (("  condition: {gte: 3}", "  condition: {gte: 3}\n  generate: true"), 21, "file of its own"),
         (("  condition: {gte: 3}", "  condition: {gte: 3}\n  aliases: {a: {failed: path}}"), 21, "remove"),
         # about the rule
         (("level: high\n", ""), 9, "'level'"),
@@ -255,7 +264,7 @@ def test_what_cannot_be_used_is_refused_with_its_line_and_the_mend(
 def test_each_rule_needs_a_correlation_and_each_base_rule_a_use(tmp_path: Path) -> None:
     assert "exactly one" in refused(tmp_path, HEAD)
     assert "exactly one" in refused(tmp_path, HEAD + ROOT + "---\n" + ROOT.replace("0001", "0002"))
-    assert "not used" in refused(tmp_path, HEAD + HEAD.replace("failed", "other") + ROOT)
+    assert "used by no other" in refused(tmp_path, HEAD + HEAD.replace("failed", "other") + ROOT)
     assert "second time" in refused(tmp_path, HEAD + HEAD + ROOT)
     assert "second time" in refused(tmp_path, HEAD + ROOT + "---\n" + ROOT)
 
@@ -265,7 +274,7 @@ def test_ordered_correlations_are_held_to_what_is_supported(tmp_path: Path) -> N
     let_in = HEAD.replace("failed", "let_in").replace("invalid", "success")
     both = ordered.replace("[failed]", "[failed, let_in]")
     assert "2 to 8" in refused(tmp_path, HEAD + ordered)
-    assert "2 to 8" in refused(tmp_path, HEAD + ordered.replace("[failed]", "[failed, failed]"))
+    assert "names a rule twice" in refused(tmp_path, HEAD + ordered.replace("[failed]", "[failed, failed]"))
     assert "remove the condition" in refused(
         tmp_path, HEAD + let_in + both.replace("timespan", "condition: {gte: 1}\n  timespan")
     )
@@ -275,8 +284,6 @@ def test_ordered_correlations_are_held_to_what_is_supported(tmp_path: Path) -> N
     many = "title: Many\nname: many\ncorrelation: {type: event_count, rules: failed, group-by: [KEY], timespan: 1m, condition: {gte: 4}}\n---\n"
     chained = ordered.replace("[failed]", "[many, let_in]")
     assert "group by client_ip in both" in refused(tmp_path, HEAD + let_in + many.replace("KEY", "peer_ip") + chained)
-    counted = ROOT.replace("[failed]", "[many]")
-    assert "refer to base rules" in refused(tmp_path, HEAD + many.replace("KEY", "client_ip") + counted)
 
 
 @pytest.mark.parametrize(

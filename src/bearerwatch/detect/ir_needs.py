@@ -132,9 +132,11 @@ def _measured(measure: Measure, keys: tuple[str, ...]) -> Iterator[Step]:
         yield EventCount(source, keys, span, least)
     elif distinct is None:
         yield source
-    anchors = tuple(dict.fromkeys(_anchors(source)))
-    if distinct is not None and len(anchors) == 1:
+    anchors = tuple(_anchors(source))
+    if distinct is not None and len(set(anchors)) == 1:
         yield ValueCount(anchors[0], keys, span, least, distinct)
+    elif measure.function is Function.COUNT and least >= 1 and len(anchors) == 1:
+        yield EventCount(anchors[0], keys, span, least)  # of whatever is inside, an event is one hit at most
 
 
 def _least(measure: Measure) -> int:

@@ -4,45 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 
-from sigma.correlations import (
-    SigmaCorrelationCondition,
-    SigmaCorrelationConditionOperator,
-    SigmaCorrelationRule,
-    SigmaCorrelationType,
-)
+from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationType, SigmaExtendedCorrelationCondition
 from sigma.rule import SigmaRule
 
 from bearerwatch.detect.documents import Document
-from bearerwatch.detect.fields import CLOSED, TYPES, near
+from bearerwatch.detect.fields import CLOSED
 from bearerwatch.detect.ir import (
     And,
     Compare,
     Condition,
-    Correlation,
     EventCount,
     Not,
     Op,
     Or,
+    Part,
     Selection,
     Sequence,
-    Step,
     ValueCount,
+    Windowed,
     fields_of,
 )
+from bearerwatch.detect.ir_windows import Bound, Function, Measure, Relation, Temporal
+from bearerwatch.detect.sigma.bounds import written
 from bearerwatch.detect.sigma.complaints import CANNOT, said
 from bearerwatch.detect.sigma.conditions import Refusal, condition
 from bearerwatch.detect.sigma.expressions import judge
+from bearerwatch.detect.sigma.formulas import formula
+from bearerwatch.detect.sigma.names import Names, Parsed
 from bearerwatch.event import REPEATED, Kind
 
 __all__ = ["Parsed", "Translation"]
 
-Parsed = SigmaRule | SigmaCorrelationRule
-
 _MAX_WINDOW = 7 * 86_400
-_MAX_COUNT = 1_000_000
-_MAX_KEY = 8
 _MAX_STEPS = 8
+_MAX_DEPTH = 5
+_RULES = ("correlation", "rules")
+_CONDITION = ("correlation", "condition")
+_FUNCTIONS = {
+    SigmaCorrelationType.EVENT_COUNT: Function.COUNT,
+    SigmaCorrelationType.VALUE_COUNT: Function.DISTINCT,
+    SigmaCorrelationType.VALUE_SUM: Function.SUM,
+    SigmaCorrelationType.VALUE_AVG: Function.AVERAGE,
+    SigmaCorrelationType.VALUE_PERCENTILE: Function.PERCENTILE,
+    SigmaCorrelationType.VALUE_MEDIAN: Function.MEDIAN,
+}
+_COUNTS = {Function.COUNT, Function.DISTINCT}
 _ONCE = Not(Compare("reason", Op.IN, (REPEATED,), cased=True))
 """A request that a service and the gateway before it both told of is one."""
 
@@ -57,79 +65,93 @@ class Translation:
             document: tells the document a rule was read from.
         """
         self._document = document
+        self.used: set[int] = set()
+        """The rules (their ``id()``) that were come upon."""
 
-    def __call__(self, rule: SigmaCorrelationRule) -> Correlation:
+    def __call__(self, rule: SigmaCorrelationRule) -> Windowed:
         """Translate *rule* and all it refers to."""
+        return self._correlation(rule, ())
+
+    def _correlation(self, rule: SigmaCorrelationRule, around: tuple[SigmaCorrelationRule, ...]) -> Windowed:
         document = self._document(rule)
-        if rule.generate:
-            raise document.error("uses generate, which is not supported: remove it", ("correlation", "generate"))
-        if len(rule.aliases):
+        self.used.add(id(rule))
+        if any(one is rule for one in around):
+            raise document.error("refers to itself by way of its 'rules': take that reference out", _RULES)
+        if len(around) >= _MAX_DEPTH:
             raise document.error(
-                "uses aliases; every event has the same fields: remove them", ("correlation", "aliases")
+                f"is a correlation within {_MAX_DEPTH} others, which is too deep: flatten the rules", _RULES
+            )
+        if rule.generate:
+            raise document.error(
+                "uses generate, which is not supported: to have a base rule fire by itself, copy it to a file of its "
+                "own with an event_count of gte: 1",
+                ("correlation", "generate"),
             )
         seconds = rule.timespan.seconds
         if seconds > _MAX_WINDOW:
             raise document.error("has a timespan beyond 7d: use a shorter one", ("correlation", "timespan"))
-        keys = _keys(document, rule.group_by or [])
-        if rule.type is SigmaCorrelationType.TEMPORAL_ORDERED:
-            return self._sequence(rule, keys, seconds)
-        if rule.type not in {SigmaCorrelationType.EVENT_COUNT, SigmaCorrelationType.VALUE_COUNT}:
-            raise document.error(
-                f"is a {rule.type.name.lower()} correlation, which is not supported: "
-                "use event_count, value_count or temporal_ordered",
-                ("correlation", "type"),
-            )
-        selection = self._union(rule, keys)
-        at_least, counted = _threshold(document, rule)
-        if rule.type is SigmaCorrelationType.VALUE_COUNT:
-            return ValueCount(selection, keys, seconds, at_least, _counted(document, counted, keys))
-        if counted is not None:
-            raise document.error(
-                "counts events, which needs no 'field': remove it, or use value_count", ("correlation", "condition")
-            )
-        return EventCount(selection, keys, seconds, at_least)
-
-    def _sequence(self, rule: SigmaCorrelationRule, keys: tuple[str, ...], seconds: int) -> Sequence:
-        document = self._document(rule)
+        names = Names(document, rule)
         referenced = [reference.rule for reference in rule.referenced_rules]
-        if not 2 <= len(referenced) <= _MAX_STEPS or len({id(r) for r in referenced}) != len(referenced):
-            raise document.error(
-                f"needs 2 to {_MAX_STEPS} different rules, in the order they must happen", ("correlation", "rules")
-            )
-        plain = isinstance(rule.condition, SigmaCorrelationCondition) and (
-            rule.condition.op is SigmaCorrelationConditionOperator.GTE and rule.condition.count == len(referenced)
-        )
-        if not plain:
-            raise document.error(
-                "has a condition other than all rules in order: remove the condition", ("correlation", "condition")
-            )
-        return Sequence(tuple(self._step(r, keys) for r in referenced), keys, seconds)
+        if len({id(one) for one in referenced}) != len(referenced):
+            raise document.error("names a rule twice: name each once", _RULES)
+        if not 1 <= len(referenced) <= _MAX_STEPS:
+            raise document.error(f"needs 1 to {_MAX_STEPS} different rules: mend its 'rules'", _RULES)
+        parts = [self._part(one, names, (*around, rule)) for one in referenced]
+        match rule.type:
+            case SigmaCorrelationType.TEMPORAL:
+                steps = self._steps(document, parts, "")
+                return Temporal(steps, names.group_by, seconds, formula(document, rule, referenced))
+            case SigmaCorrelationType.TEMPORAL_ORDERED:
+                steps = self._steps(document, parts, ", in the order they must happen")
+                self._check_order(document, rule, len(parts))
+                return Sequence(steps, names.group_by, seconds)
+        return self._measure(document, rule, names, parts)
 
-    def _step(self, rule: Parsed, keys: tuple[str, ...]) -> Step:
+    def _part(self, rule: Parsed, names: Names, around: tuple[SigmaCorrelationRule, ...]) -> Part:
+        """A base rule or a correlation, of which every group-by field must be known."""
         if isinstance(rule, SigmaRule):
-            return self._selection(rule, keys)
-        if rule.type is SigmaCorrelationType.TEMPORAL_ORDERED:
-            raise self._document(rule).error("is an ordered correlation within another: put all steps into one")
-        step = self(rule)
-        if isinstance(step, Sequence) or step.group_by != keys:
-            raise self._document(rule).error(
-                f"groups otherwise than the correlation it is a step of: group by {', '.join(keys)} in both",
-                ("correlation", "group-by"),
-            )
-        return step
+            self.used.add(id(rule))
+            selection = self._selection(rule, names.group_by)
+            return names.applied(rule, selection)
+        inner = self._correlation(rule, around)
+        names.check(rule, inner.group_by)
+        return inner
 
-    def _union(self, rule: SigmaCorrelationRule, keys: tuple[str, ...]) -> Selection:
-        bases = []
-        for reference in rule.referenced_rules:
-            if not isinstance(reference.rule, SigmaRule):
-                raise self._document(rule).error(
-                    "counts the hits of another correlation, which is not supported: refer to base rules",
-                    ("correlation", "rules"),
-                )
-            bases.append(self._selection(reference.rule, keys))
-        if len(bases) == 1:
-            return bases[0]
-        return Selection("+".join(base.name for base in bases), Or(tuple(base.where for base in bases)))
+    def _steps(self, document: Document, parts: list[Part], order: str) -> tuple[Part, ...]:
+        if len(parts) < 2:
+            raise document.error(f"needs 2 to {_MAX_STEPS} different rules{order}: mend its 'rules'", _RULES)
+        return tuple(parts)
+
+    def _check_order(self, document: Document, rule: SigmaCorrelationRule, steps: int) -> None:
+        if isinstance(rule.condition, SigmaExtendedCorrelationCondition):
+            raise document.error(
+                "has a condition other than all rules in order: remove the condition, or use type temporal", _CONDITION
+            )
+        if "condition" in document.data["correlation"]:
+            bounds = written(document, Function.COUNT).bounds
+            if bounds != (Bound(Relation.GTE, Decimal(steps)),):
+                raise document.error("has a condition other than all rules in order: remove the condition", _CONDITION)
+
+    def _measure(self, document: Document, rule: SigmaCorrelationRule, names: Names, parts: list[Part]) -> Windowed:
+        function = _FUNCTIONS[rule.type]
+        condition = written(document, function)
+        field = names.counted(document, function, condition.field, parts)
+        least = _plain(condition.bounds) if function in _COUNTS else None
+        sources = _merged(parts)
+        match sources:
+            case [Selection() as selection] if least is not None and field is None:
+                return EventCount(selection, names.group_by, rule.timespan.seconds, least)
+            case [Selection() as selection] if least is not None and field is not None:
+                return ValueCount(selection, names.group_by, rule.timespan.seconds, least, field)
+        return Measure(
+            tuple(sources),
+            names.group_by,
+            rule.timespan.seconds,
+            function,
+            condition.bounds,
+            field,
+            condition.percentile,
+        )
 
     def _selection(self, rule: SigmaRule, keys: tuple[str, ...]) -> Selection:
         document = self._document(rule)
@@ -147,25 +169,26 @@ class Translation:
         return Selection(selection.name, And((kind, where, _ONCE)))
 
 
-def _keys(document: Document, names: list[str]) -> tuple[str, ...]:
-    where = ("correlation", "group-by")
-    if not names or len(names) > _MAX_KEY or len(set(names)) != len(names):
-        raise document.error(f"needs a 'group-by' of one to {_MAX_KEY} different fields, such as client_ip", where)
-    for name in names:
-        if name not in TYPES:
-            raise document.error(f"groups by {name!r}, which no event has{near(name, TYPES)}", where)
-    return tuple(names)
+def _merged(parts: list[Part]) -> list[Part]:
+    """Base rules that name their fields alike are one selection: an event that several take counts once."""
+    plain = [part for part in parts if isinstance(part, Selection) and not part.aliases]
+    others = [part for part in parts if part not in plain]
+    if len(plain) > 1:
+        plain = [Selection("+".join(one.name for one in plain), Or(tuple(one.where for one in plain)))]
+    return [*plain, *others]
 
 
-def _counted(document: Document, counted: str | list[str] | None, keys: tuple[str, ...]) -> str:
-    where = ("correlation", "condition", "field")
-    if not isinstance(counted, str):
-        raise document.error("counts values of several fields at once: name one field", where)
-    if counted not in TYPES:
-        raise document.error(f"counts values of {counted!r}, which no event has{near(counted, TYPES)}", where)
-    if counted in keys:
-        raise document.error(f"counts values of {counted}, by which it groups: there is only ever one", where)
-    return counted
+def _plain(bounds: tuple[Bound, ...]) -> int | None:
+    """The threshold, if there is a lower one and nothing else."""
+    if len(bounds) != 1:
+        return None
+    (bound,) = bounds
+    match bound.relation:
+        case Relation.GTE:
+            return max(1, math.ceil(bound.number))
+        case Relation.GT:
+            return max(1, math.floor(bound.number) + 1)
+    return None
 
 
 def _where(document: Document, rule: SigmaRule) -> Condition:
@@ -186,22 +209,3 @@ def _place_of(document: Document, field: str | None) -> tuple[str | int, ...]:
         if place[0] == "detection" and isinstance(place[-1], str) and place[-1].split("|")[0] == field:
             return place
     return ("detection",)
-
-
-def _threshold(document: Document, rule: SigmaCorrelationRule) -> tuple[int, str | list[str] | None]:
-    where = ("correlation", "condition")
-    found = rule.condition
-    if not isinstance(found, SigmaCorrelationCondition) or found.op not in {
-        SigmaCorrelationConditionOperator.GTE,
-        SigmaCorrelationConditionOperator.GT,
-    }:
-        raise document.error(
-            "has a condition that fewer events can meet, which cannot be decided as events arrive: use gt or gte", where
-        )
-    more = found.op is SigmaCorrelationConditionOperator.GT
-    # as it is written: what pySigma 1 makes of a number is whole
-    number = float(document.data["correlation"]["condition"][found.op.name.lower()])
-    at_least = math.floor(number) + 1 if more else math.ceil(number)
-    if not 1 <= at_least <= _MAX_COUNT:
-        raise document.error(f"has a threshold that is not between 1 and {_MAX_COUNT}", where)
-    return at_least, found.fieldref

@@ -107,12 +107,14 @@ class _File:
                 f"has {found} correlation rule(s) that no other refers to, and needs exactly one: "
                 "add a document with 'correlation:' (type, rules, group-by, timespan, condition), or split the file"
             )
+        translation = Translation(self.document)
+        correlation = extended(self.document(roots[0]), translation(roots[0]))
         for rule in self.rules:
-            if not rule._backreferences and rule is not roots[0]:  # noqa: SLF001
+            if id(rule) not in translation.used:
                 raise self.document(rule).error(
-                    f"is not used by any correlation: name {rule.name or rule.id or 'it'} in its 'rules', or remove it"
+                    f"is used by no other, beginning with the one correlation that stands for the rule: "
+                    f"name {rule.name or rule.id or 'it'} in its 'rules', or remove it"
                 )
-        correlation = extended(self.document(roots[0]), Translation(self.document)(roots[0]))
         return self._described(roots[0], correlation)
 
     def _described(self, root: SigmaCorrelationRule, correlation: Correlation) -> Rule:
