@@ -6,6 +6,12 @@ __all__ = ["CLEAN", "LEAKS", "MADE_UP"]
 
 # § stands for a secret, ¶ for one in hex, ‡ for a code that works once, ◊ for words of a mnemonic.
 LEAKS = [
+    "gh secret set NPM_TOKEN --body §",
+    "nuget push x.nupkg -ApiKey § -Source y",
+    "http-request set-header X-Api-Key §",
+    'proxy_set_header X-Auth-Token "§";',
+    "PDO->__construct('mysql:host=db', 'root', '§')",
+    "1 validation error for Login\npassword\n  Value error [type=value_error, input_value='§', input_type=str]",
     "mysql -uroot -p§ shop",
     "['mysqldump', '-h', 'db', '-p§']",
     'type=EXECVE msg=audit(1:2): argc=3 a0="mysqladmin" a1="-uroot" a2="-p§" a3="ping"',
@@ -355,6 +361,14 @@ LEAKS = [
 ]
 
 MADE_UP = [
+    "cargo login §",
+    "doctl auth init -t §",
+    "gcloud auth activate-refresh-token ada@example.com §",
+    'Authorization: Hawk id="x", ts="1", nonce="j4", mac="§="',
+    "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:§=",
+    "https://app.example.com/invite?t=§",
+    "GET /accounts/verify-email/?hash=§ HTTP/1.1",
+    "POST https://api.telegram.org/bot123456789:§/sendMessage",
     "AUTH §",
     "Authorization: SharedKey acct:§=",
     "bob:$apr1$abcdefgh$§",
@@ -380,6 +394,9 @@ MADE_UP = [
 """Where only what is made up is told from other things."""
 
 CLEAN = [
+    "cargo login --help",
+    "proxy_set_header X-Auth-Token $http_x_auth_token;",
+    "sizes: [66, 101, 97, 114, 101, 114, 32, 66, 101, 97, 114, 101, 114, 32, 66, 101, 97, 114, 101, 114, 32, 66]",
     "$ gcloud auth revoke ada1@example.com",
     "option\tsession\tkey\np\tidentifiant de processus (PID)\tnom d utilisateur",
     "mysql -u root -p shop",

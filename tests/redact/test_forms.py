@@ -117,3 +117,41 @@ def test_a_value_may_stand_before_its_name() -> None:
     assert not leaked(secret, redact_text(f'{{"value": "{secret}", "name": "x-api-key"}}'))
     other = f'{{"value": "{secret}", "name": "x-request-id"}}'
     assert redact_text(other) == other
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clave secreta: {}",
+        "API-Schl\u00fcssel: {}",
+        "jeton d'acc\u00e8s : {}",
+        "cl\u00e9 API={}",
+        "chave de API: {}",
+        "chiave API: {}",
+        "\u0441\u0435\u043a\u0440\u0435\u0442\u043d\u044b\u0439 \u043a\u043b\u044e\u0447: {}",
+        "\u0442\u043e\u043a\u0435\u043d: {}",
+        "\u5bc6\u94a5: {}",
+        "m\u1eadt kh\u1ea9u: {}",
+        "kata sandi: {}",
+    ],
+)
+def test_names_of_other_languages_are_names(text: str) -> None:
+    secret = f"aB3{opaque(29)}"
+    assert not leaked(secret, redact_text(text.format(secret)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clave primaria: pedido_id, clave for\u00e1nea: cliente_id",
+        "Schl\u00fcssel nicht gefunden: Kundenstammdaten",
+        "cl\u00e9 primaire : identifiant_commande",
+        "\u043a\u043b\u044e\u0447: customer:12345:profile",
+        "\u0442\u043e\u043a\u0435\u043d: \u043d\u0435\u0434\u0435\u0439\u0441\u0442\u0432\u0438\u0442\u0435\u043b\u0435\u043d",
+        "GET /share?t=1763781301 HTTP/1.1",
+        "http://host:8080?owner=ada@example.com",
+        "user[name]=ada&user[role]=admin",
+    ],
+)
+def test_keys_of_tables_and_caches_and_members_stay(text: str) -> None:
+    assert redact_text(text) == text

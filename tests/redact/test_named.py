@@ -192,3 +192,26 @@ def test_what_is_left_of_a_value_that_had_a_token_in_it_is_looked_at_again(sign)
     text = f"secret: CmvmdgtuPNU_AUTHORIZATION.K8S.IO{sign}{jwt()} x"
     clean = redact_text(text)
     assert redact_text(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: {}",
+        "db:\n  user: app\n  password: {}\n",
+        "your password is {}",
+        "temporary password: {}",
+        "Passwort: {}",
+        "userPassword: {}",
+    ],
+)
+def test_two_words_at_the_end_of_a_line_are_a_password(text: str) -> None:
+    assert "horsemeadow" not in redact_text(text.format("horsemeadow"))
+    for word in ("unauthenticated", "documentation", "elsewhere", "alphanumeric", "administrator"):
+        assert redact_text(text.format(word)) == text.format(word)
+
+
+def test_members_of_a_form_are_named_in_brackets() -> None:
+    secret = f"aB3{opaque(13)}"
+    assert redact_text(f"user[password]={secret}&user[name]=ada") == "user[password]=[password]&user[name]=ada"
+    assert redact_text("for [password] and x:[password]") == "for [password] and x:[password]"

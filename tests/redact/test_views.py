@@ -48,6 +48,50 @@ def references(text: str) -> str:
     return "".join(f"&#{ord(char)};" if place % 2 else f"&#x{ord(char):x};" for place, char in enumerate(text))
 
 
+LISTS: list[Callable[[bytes], str]] = [
+    lambda data: data.hex(" "),
+    lambda data: data.hex(":"),
+    lambda data: data.hex("-").upper(),
+    lambda data: ", ".join(f"0x{byte:02x}" for byte in data),
+    lambda data: f"<Buffer {data.hex(' ')}>",
+    lambda data: str(list(data)),
+    lambda data: "[" + " ".join(map(str, data)) + "]",
+    lambda data: '{"type":"Buffer","data":[' + ",".join(map(str, data)) + "]}",
+]
+"""As Node.js, Go, .NET, C and Python print bytes."""
+
+
+@pytest.mark.parametrize("listed", LISTS)
+@pytest.mark.parametrize("text", ["Authorization: Bearer {}", '{{"access_token": "{}"}}'])
+def test_bytes_that_are_listed_are_read(listed: Callable[[bytes], str], text: str) -> None:
+    said = listed(text.format(opaque(40)).encode())
+    clean = redact_text(f"sent {said} over")
+    assert clean.startswith("sent ")
+    assert clean.endswith(" over")
+    assert "[token " in clean
+    assert len(re.findall("[0-9A-Fa-f]{2}", clean)) < 60
+    harmless = listed(b"GET /items/17 HTTP/1.1 and nothing that anybody would want to hide")
+    assert redact_text(harmless) == harmless
+
+
+def test_a_message_of_sasl_is_read() -> None:
+    said = base64.b64encode(f"user=ada@example.com\1auth=Bearer {opaque(40)}\1\1".encode()).decode()
+    assert not leaked(said, redact_text(f"a1 AUTHENTICATE XOAUTH2 {said}"))
+
+
+def test_a_url_that_is_broken_behind_its_parameters_name_goes_on() -> None:
+    token = f"aB3{opaque(60)}"
+    text = f"GET https://app.example.com/cb?access_token=\n{token[:40]}\n{token[40:]}&page=2"
+    assert not leaked(token, redact_text(text))
+    other = f"API_TOKEN=\n{'0123456789abcdef' * 4}  shop.tar"
+    assert redact_text(other) == other
+
+
+def test_lines_that_are_broken_at_hyphens_are_joined() -> None:
+    token = f"{opaque(40)}\n_Gx-\n{opaque(40)}"
+    assert redact_text(f'{{"access_token": "{token}",\n"page": 2}}').count("\n") == 1
+
+
 NOISES: list[Callable[[str], str]] = [
     *(percent, everything, escaped, unicode_escaped, html.escape, coloured, sown, references)
 ]

@@ -39,6 +39,13 @@ _STATES = re.compile(
     "success|support|text|token|unchang|undefin|unknown|unset|updat|user|valid|verif|widget|wrong"
 )
 """In what stands behind ``password=`` and is no password, but said of one or a part of a program."""
+_LINE_ENDS = ("", "\n", "\r", "\\")
+_DERIVED = re.compile(
+    r"(?:a[bt]le|ible|acy|age|ally|[ae]n(?:ce|cy|t)|ary|ate|dom|ed|ence|ful|[ai]fy|gram|graph|hood|i[ac]|ical|ices?|ide|ify|ing|"
+    r"ion|ious|ise|ish|ism|ist|ite|ity|ive|ize|less|ly|ment|ness|oid|ology|ous|[bcdglmnpt]al|ship|some|tor|th|tude|ure|ware|"
+    r"where|wise|ities|oire|[cdfklmnrtv]ers?)s?\Z"
+)
+"""How words end that are derived of others, and may be long without being two."""
 _NUMBERED = re.compile(r"(?:[A-Z][a-z]+[_.@#-]?[0-9]{2,}|[a-z]{3,}[_@#-]?[0-9]{3,})[!?.$#]{0,3}\Z")
 _SHORT_WORD = re.compile(r"[a-z._-]{1,9}\Z")
 _PROSE = re.compile(r" [a-z]+(?:[ .,;!?]|\Z)")
@@ -49,6 +56,7 @@ _TEMPLATE = re.compile(
 _CLOSING = re.compile(r"</(?:[A-Za-z0-9_.-]{1,40}:)?(?P<n>[A-Za-z0-9_.-]{1,64})\s?>")
 _BRACKET = re.compile(r"[(\[{]")
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
+_BOTH_CASES = re.compile(r"(?=.*[a-z])(?=.*[A-Z])")
 _ODD = re.compile(rf"(?!(?<=[0-9])\|)[^{USUAL}]")
 """What few secrets have in them; rows' numbers do end in ``|``."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+\Z")
@@ -103,7 +111,7 @@ def _password(text: str, start: int, end: int) -> bool:
     value = text[start:end]
     if _ODD.search(value):
         return _odd(value)
-    if _NUMBERED.match(value) or (value.startswith("/") and compact(value)):  # one in 64 of base64 begins like a path
+    if _NUMBERED.match(value) or _slashed(value):
         return True
     if (
         text.startswith("(", end)
@@ -130,8 +138,25 @@ def _password(text: str, start: int, end: int) -> bool:
         and value.isascii()
         and value.isalpha()
         and value.islower()
-        and (before in ("=", '"', "'") or (before == ">" and _element(text, end)))
+        and (before in ("=", '"', "'") or (before == ">" and _element(text, end)) or _alone(text, start, end))
         and not _STATES.search(value)
+    )
+
+
+def _slashed(value: str) -> bool:
+    """Whether *value* begins like a path, as one in 64 of base64 does, and is none."""
+    return value.startswith("/") and (
+        compact(value) or (len(value) >= 2 * _LONG and _BOTH_CASES.match(value) is not None and made_up(value))
+    )
+
+
+def _alone(text: str, start: int, end: int) -> bool:
+    """Whether a word ends its line, and is two rather than one: long, and derived of no other one."""
+    return (
+        end - start > _TWO_WORDS
+        and text[max(start - 4, 0) : start].endswith((": ", "= ", " is "))
+        and text[end : end + 1] in _LINE_ENDS
+        and not _DERIVED.search(text, start, end)
     )
 
 
@@ -146,6 +171,8 @@ def _chosen(text: str, start: int, end: int) -> bool:
     value = text[start:end]
     if value.startswith(("$", "{", "[", "(", "%", "-", "*")) or _TEMPLATE.match(value) or "***" in value:
         return False
+    if value.isalpha() and value.islower():
+        return _alone(text, start, end) and not _STATES.search(value)
     usual = _ODD.sub("", value)
     if _LONG_PHRASE.match(value) is not None:
         return not _STATES.search(value)
@@ -185,6 +212,12 @@ def _secret(text: str, start: int, end: int) -> bool:
     return len(set(value)) > 2 and value[0] not in "${<%" and "://" not in value and value.lower() not in _EXAMPLES
 
 
+def _surely(text: str, start: int, end: int) -> bool:
+    """Where identifiers stand as well: letters of both cases and digits, and no words."""
+    value = text[start:end]
+    return _MIXED.match(value) is not None and made_up(value)
+
+
 def _login(text: str, start: int, end: int) -> bool:
     """After ``-p``, which is a port or a path as well."""
     return compact(text[start:end]) or ("login" in text[:start] and made_up(text[start:end]))
@@ -192,7 +225,8 @@ def _login(text: str, start: int, end: int) -> bool:
 
 def _compact(text: str, start: int, end: int) -> bool:
     """Where nothing but a space says that it is a value."""
-    return compact(text[start:end])
+    value = text[start:end]
+    return compact(value) or (len(value) >= 2 * _LONG and _MIXED.match(value) is not None and made_up(value))
 
 
 def _paseto(text: str, start: int, end: int) -> bool:
@@ -254,6 +288,7 @@ CHECKS: dict[str, Callable[[str, int, int], bool]] = {
     "stripe": lambda text, start, end: start >= 1 and text[start - 1] in "sr" and _begins(text, start - 1, end),
     "secret": _secret,
     "strong": _strong,
+    "surely": _surely,
     "telegram": _telegram,
     "terraform": _terraform,
     "weak": _weak,

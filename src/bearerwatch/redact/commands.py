@@ -386,6 +386,32 @@ TABLE: tuple[Command, ...] = (
         at_once=True,
     ),
     Command(
+        "logins-at-once",
+        "cargo+login fastly+profile+create doctl+auth+init gcloud+auth+activate-refresh-token nuget+setapikey",
+        rf"(?:{_NEXT}[^\s\"'=-][^\s\"'=]{{0,80}}(?={_NEXT}[\"']?[^-]))?(?:{_NEXT}(?:-t|--?[a-z-]{{0,20}}token))?{_NEXT}[\\\"'`]{{0,2}}(?!-){_T}",
+        "https://doc.rust-lang.org/cargo/commands/cargo-login.html, "
+        "https://docs.digitalocean.com/reference/doctl/reference/auth/init/",
+        made,
+        "token",
+        anchors=("cargo login", "profile create", "doctl auth", "activate-refresh-token", "nuget setapikey"),
+        at_once=True,
+    ),
+    Command(
+        "body",
+        "gh+secret+set gh+variable+set",
+        rf"{_O}(?:-b|--body){_IS}{_T}",
+        "https://cli.github.com/manual/gh_secret_set",
+        anchors=("secret set", "variable set"),
+    ),
+    Command(
+        "one-hyphen",
+        "nuget dotnet+nuget choco Publish-Module Publish-PSResource Connect-AzAccount Connect-VIServer",
+        rf"{_O}-(?i:[a-z]{{0,20}}(?:token|apikey|secret|accountkey)|password|pass|pat){_IS}{_T}",
+        "https://learn.microsoft.com/nuget/reference/cli-reference/cli-ref-push",
+        hard,
+        anchors=("nuget", "choco", "publish-", "connect-az", "connect-vi"),
+    ),
+    Command(
         "passphrase",
         "gpg* gpg2 borg restic duplicity cryptsetup rclone",
         rf"{_O}--?(?:passphrase|new-passphrase){_IS}{_T}",

@@ -82,11 +82,34 @@ _PROGRAMS: tuple[Place, ...] = (
     ),
     Place(
         "connect-call",
-        ("connect(", "connection(", "plainauth(", "mysqli(", "pdo("),
-        rf"(?:connect|getConnection|PlainAuth|mysqli|PDO)\(\s?\\?[\"'][^\"'\n]{{0,200}}[\"'],\s?(?:[0-9]{{1,5}},\s?)?"
+        ("connect(", "connection(", "plainauth(", "mysqli(", "pdo(", "__construct("),
+        rf"(?:connect|getConnection|PlainAuth|(?:mysqli|PDO)(?:(?:->|::)__construct)?)\(\s?\\?[\"'][^\"'\n]{{0,200}}[\"'],\s?(?:[0-9]{{1,5}},\s?)?"
         rf"\\?[\"'][^\"'\n]{{1,100}}[\"'],\s?\\?[\"']{STRING}(?=\\?[\"'])",
         "https://docs.oracle.com/javase/8/docs/api/java/sql/DriverManager.html; https://www.php.net/manual/pdo.construct.php",
         hard,
+    ),
+    Place(
+        "set-header",
+        ("set-header", "set_header", "add-header", "add_header", "setheader", "requestheader"),
+        rf"(?i:(?:(?:set|add)[-_]header|setheader|requestheader\s(?:set|add)))\s{{1,4}}[\"']?(?i:[A-Za-z0-9-]{{0,40}}(?:token|key|secret|auth))[\"']?\s{{1,4}}[\"']?{VALUE}",
+        "https://docs.haproxy.org/dev/configuration.html#http-request%20set-header",
+        hard,
+    ),
+    Place(
+        "invalid-input",
+        ("input_value=",),
+        r"(?<![^\n])[A-Za-z0-9_.]{0,80}(?i:passw[A-Za-z]{0,6}|passphrase|secret|token|api_?key|authorization)\r?\n[^\n]{0,200}?\[type=[^\n]{1,200}?input_value=b?[\"'](?P<t>[^\"'\r\n]{4,200})",
+        "https://docs.pydantic.dev/latest/errors/errors/: the field stands in the line before",
+        hard,
+    ),
+    Place(
+        "link",
+        ("?t=", "?k=", "?h=", "?hash=", "?invite=", "?link=", "?otp="),
+        r"(?i:/[a-z_-]{0,20}(?:invit|verif|reset|magic|confirm|activat|unsubscribe|share|login|signup|join)[a-z_-]{0,20}/?"
+        r"\?(?:[tkh]|hash|invite|link|otp))=(?P<t>[A-Za-z0-9_=-]{24,256})",
+        "whoever has such a link gets in",
+        made,
+        "link",
     ),
     Place(
         "station",

@@ -32,7 +32,7 @@ _OF_PEOPLE = frozenset({"chosen", "foreign", "login", "sql", "user", "userinfo"}
 """Forms of what people choose."""
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _FORMS = tuple(tuple(at for at, form in enumerate(FORMS) if anchor in form.anchors) for anchor in ANCHORS)
-_ONE_LINE = _NAMED | {"authorization", "bearer", "scheme", "phrase", "foreign"}
+_ONE_LINE = _NAMED | {"authorization", "bearer", "scheme", "phrase", "foreign", "foreign-key"}
 """Forms that are words and what stands behind them."""
 _OPEN = frozenset({"authorization", "bearer", "scheme"})
 """Forms whose value may go on beyond token68."""
@@ -60,6 +60,8 @@ _ENDED = ("", "\n", "\r", " ", ",", '"', "\\", "]", "}", "\x1b")
 """What may stand behind the end of a string that is a line of its own."""
 _MARKS = ("[token ", "[password]")
 _STOPS = ".,;:!?"
+_BROKEN = re.compile(r"[?&][A-Za-z0-9_.-]{1,64}=\r?\n\Z")
+"""Where a URL is broken over lines, which has no spaces: a parameter's value is in the next one."""
 _NO_NAMES = {"auth": ("oriz", "entic")}
 """How an anchor goes on where it is no part of a secret's name, though it often stands there."""
 _LEAST = 4
@@ -238,6 +240,8 @@ def _apart(text: str, at: int, start: int, end: int) -> bool:
     line = text.rfind("\n", at, start) + 1
     if not line:
         return False
+    if line == start and _BROKEN.search(text, max(at - _MOST_BEFORE, 0), line):
+        return False
     if text[line] in " \t<":
         return text[end : end + 1] in (":", "=")
     if text[line] in "\"'" and start == line + 1 and text[end + 1 : end + 2] in _ENDED:
@@ -327,8 +331,9 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         name == "password"
         and text.startswith("[password]", begin - 1)
         and not text.startswith(" =>", at + len("password]"))
+        and not (text.startswith("=", at + len("password]")) and text[begin - 2 : begin - 1].isalnum())
     ):
-        return NONE  # a mark of ours, unless it is as PHP prints arrays
+        return NONE  # a mark of ours, unless it is as PHP prints arrays, and forms name members
     if text.endswith(("://", "checksum/"), 0, begin):
         return NONE  # the user of a URL, whose password has a form of its own, and a digest
     if text[begin - 2 : begin] == "::" and begin > 2 and text[begin - 3].isalnum():

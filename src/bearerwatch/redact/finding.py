@@ -8,7 +8,7 @@ from bearerwatch.context import live
 from bearerwatch.redact.gate import ENCODED, NOISE, PREFILTER, by_search, disguised, encoded, kinds_of
 from bearerwatch.redact.live import LIVE_TEXT
 from bearerwatch.redact.spans import Span, disjoint
-from bearerwatch.redact.views import dumped, undone, view_of, wrapped
+from bearerwatch.redact.views import dumped, listed, undone, view_of, wrapped
 
 __all__ = ["found"]
 
@@ -61,8 +61,9 @@ def _written(text: str, kinds: str, looks: list[int] | None, depth: int = _DEPTH
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
     forms = None if looks is None else [number for number in looks if number < ENCODED]
     spans = [] if forms == [] and "\n" not in text else by_search(text, kinds, forms)
-    if depth and (encoded(kinds) if looks is None else ENCODED in looks):
+    if depth and (encoded(text, kinds) if looks is None else ENCODED in looks):
         spans += _within(wrapped(text, [(span.start, span.end) for span in spans]), depth - 1)
+        spans += _within(listed(text), depth - 1)
     if depth and "\n" in text:
         spans += _within(dumped(text), 0)
     return spans

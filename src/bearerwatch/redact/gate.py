@@ -17,7 +17,7 @@ from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
 from bearerwatch.redact.strings import asked, grown, which_of
-from bearerwatch.redact.views import HIDING, HIDING_LOOSELY, NOISY, noisy
+from bearerwatch.redact.views import HIDING, HIDING_LOOSELY, LISTED, LISTED_LETTERS, NOISY, noisy
 
 __all__ = ["ENCODED", "LINES", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
 
@@ -94,9 +94,17 @@ def kinds_of(text: str) -> str:
     return text.encode("ascii", "replace").translate(_KINDS).decode()
 
 
-def encoded(kinds: str) -> bool:
-    """Whether there is a run that may be base64 or hex of another text."""
-    return _ENCODED_RUN in kinds or ("y" in kinds and _ENCODED_RUN in kinds.replace("y", "x"))
+def encoded(text: str, kinds: str) -> bool:
+    """Whether there is a run that may be base64 or hex of another text, or a list of its bytes."""
+    return (
+        _ENCODED_RUN in kinds
+        or ("y" in kinds and _ENCODED_RUN in kinds.replace("y", "x"))
+        or LISTED[0] in kinds
+        or LISTED[1] in kinds
+        or LISTED[2] in kinds
+        or LISTED[3] in kinds
+        or ((LISTED_LETTERS[0] in kinds or LISTED_LETTERS[1] in kinds) and (" 1" in text or ",1" in text))
+    )
 
 
 def disguised(text: str, kinds: str) -> bool:

@@ -48,20 +48,32 @@ _VERBS = (
     r"(?:is|was|are|(?:(?<=[Ww][Oo][Rr][Dd]\s)|(?<=[Ww][Oo][Rr][Dd][\"']\s))(?:to|with|as)|est|es|ist|lautet|(?:is\s|was\s)?(?:re)?(?:set|changed)\s(?:from|to)|changed\sfrom"
     r"|(?:for|of)\s[^\s:]{1,60}\s(?:is|was|to|=|set\sto))"
 )
+_WHICH = (
+    "access|refresh|current|previous|prod|production|stag|staging|stage|dev|live|test|default|primary|secondary"
+    "|raw|plain"
+)
+"""Of many secrets under one name, which one; that of a thing said of them is none."""
 BETWEEN: tuple[tuple[str, str], ...] = (
+    (r"\s?[:=]\s?(?:Just|Ok|Optional|Secret|Slice|Some|Str|String|Token)\(\[?\"?", "token: Str(…)"),
+    (r"\s?(?:[?+]|\?\?|\|\|)=\s?[\"'`]?", "TOKEN ?= …"),
+    (r"::?\s?[{](?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)[}]", "userPassword: {SSHA}…"),
     (r"\s?:\s?[A-Za-z][A-Za-z\[\]|. ]{0,30}=\s?[\"'`]", "let apiKey: string = '…'"),
     (
         rf"{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?value{_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}{_QUOTE}",
         "token: {value: '…'}",
     ),
-    (rf"[({{]\s?(?:value|data)\s?=\s?{_QUOTE}?", "Token(value='…')"),
+    (
+        rf"{_QUOTE}?\s{{0,4}}(?:[:=]|=>)\s{{0,4}}[{{]\s{{0,4}}{_QUOTE}?(?:{_WHICH}){_QUOTE}?\s{{0,4}}(?:[:=]|=>)\s{{0,4}}{_QUOTE}",
+        "tokens = {prod = '…'}",
+    ),
+    (rf"[({{]\s?(?:value|data|access|refresh)\s?=\s?{_QUOTE}?", "Token(value='…')"),
     (r":?\s?</[a-z]{1,10}>\s{0,20}(?:<[a-z]{1,10}(?:\s[^<>]{0,80})?>\s{0,4}){0,3}", "<td>token</td><td>…"),
     (_PLAIN_BETWEEN, 'token=…, "token": "…", <token>…'),
     (rf"{_QUOTE}\s{{0,4}},\s{{0,4}}[\[({{]?\s?{_PREFIX}{_QUOTE}", "('token', '…')"),
     (rf"{_QUOTE}>>,\s{{0,4}}<<{_QUOTE}|,\s?\"(?=[^\"\s]{{6,200}}\"}})", '{<<"token">>, <<"…">>}, {token, "…"}'),
     (
         (
-            rf"{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?i:value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}"
+            rf"{_QUOTE}?[\s,]{{1,24}}{_QUOTE}?(?i:(?:parameter)?value|content){_QUOTE}?\s{{0,4}}[:=]\s{{0,4}}"
             rf"(?:{{\s?{_QUOTE}(?:string|bytes)_?[Vv]alue{_QUOTE}\s?:\s?)?{_QUOTE}?"
         ),
         '{"name": "token", "value": "…"}, of OTLP {"key": "token", "value": {"stringValue": "…"}}',
@@ -99,10 +111,8 @@ BETWEEN: tuple[tuple[str, str], ...] = (
 """Ways to join a name and its value, each with an example. The first that matches decides."""
 _AFTER_NAME = r"(?:\s?\([A-Za-z]{1,12}\)|\[/?[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
 NAMED = rf"{_AFTER_NAME}(?:{'|'.join(regex for regex, _ in BETWEEN)})"
-NAMED_PARTS = (
-    rf"{_AFTER_NAME}(?:{_PLAIN_BETWEEN})",
-    rf"{_AFTER_NAME}(?:{'|'.join(regex for regex, _ in BETWEEN if regex != _PLAIN_BETWEEN)})",
-)
+_OTHERS = [regex for regex, _ in BETWEEN if regex != _PLAIN_BETWEEN]
+NAMED_PARTS = tuple(rf"{_AFTER_NAME}(?:{'|'.join(part)})" for part in ([_PLAIN_BETWEEN], _OTHERS[::2], _OTHERS[1::2]))
 """The same in parts that Hyperscan can take."""
 
 NAME_ITSELF = r"(?P<n>[A-Za-z0-9_-]{0,40}+)"
@@ -112,7 +122,7 @@ USUAL = r"A-Za-z0-9._~+/=:!$#*@^?-"
 VALUE = rf"[{USUAL}]"
 NUMBERED = r"(?:[0-9]{1,20}\||s:|s%3[Aa])?"
 """What the tokens of some frameworks begin with: the number of their row, or that they are signed."""
-_FIELD = r"(?![A-Za-z_.-]{1,40}[=:]|[\s\"'<>\\{}\])]|\Z)"
+_FIELD = r"(?![A-Za-z_.-]{1,40}(?:\[[A-Za-z0-9_]{0,40}\]){0,3}[=:]|[\s\"'<>\\{}\])]|\Z)"
 _ENCODED = r"(?!2[02367CcFf]|3[A-Ea-e]|0[AaDd]|[57][BbDd])"
 LOOSE = rf"(?:[^\s\"'`<>&;,%\\\[]|[&;,\[]{_FIELD}|%{_FIELD}{_ENCODED})"
 """A character of what people choose, which may be any, but does not begin the next field."""

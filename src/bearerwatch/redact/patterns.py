@@ -32,6 +32,7 @@ LONG = frozenset(anchor for provider in PROVIDERS for anchor in provider.anchors
     "hooks.slack.com/",
     "/api/webhooks/",
     ".webhook.office.com/",
+    "api.telegram.org/",
     *("/reset", "/password-reset", "/verify", "/confirm", "/activate", "/invit", "/magic"),
 }
 """Anchors of tokens that have twenty characters of base64url in a row at least, these included."""
@@ -120,7 +121,9 @@ _NAMED_FORMS: tuple[Form, ...] = (
         rf"(?P<t>{NUMBERED}{_T68}++)(?!{_ALREADY})",
         "credential",
         "RFC 9110 §11.6.2; also CGI's HTTP_AUTHORIZATION (RFC 3875 §4.1.18)",
-    )._replace(wider=(rf"(?i:authorization)(?>{NAMED}){_T68}",)),  # schemes are made of the same characters
+    )._replace(
+        wider=tuple(rf"(?i:authorization){part}{_T68}" for part in NAMED_PARTS)
+    ),  # schemes are made of the same characters
     _form(
         "bearer",
         "bearer dpop",
@@ -161,7 +164,8 @@ _NAMED_FORMS: tuple[Form, ...] = (
         "tok secret key pass pw auth sess",
         r"(?P<n>[A-Za-z0-9_-]{0,40}+)"
         r"(?:[\"']?\s{1,3}(?:(?i:is|plain|login)\s)?|\s[^\r\n:=\"']{0,80}:\s{1,2}|[(<{\[])[\"'`]?"
-        rf"{OURS}(?P<t>[A-Za-z0-9+][A-Za-z0-9+/]{{11,127}}+={{0,2}})(?![A-Za-z0-9_@:.(-])",
+        rf"{OURS}(?P<t>[A-Za-z0-9+][A-Za-z0-9+/]{{11,127}}+={{0,2}}(?![A-Za-z0-9_@:.(-])"
+        r"|[A-Za-z0-9_-]{32,128}+(?![A-Za-z0-9@:.(+/]))",
         "compact",
         "as people and protocols write it: a password is generated for root: …, PASS …, requirepass …",
     ),
@@ -176,14 +180,27 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "foreign",
         "contraseña contrasena парол 密码 密碼 パスワード hasł heslo parola salasana 令牌 トークン 비밀번호 토큰 "
-        "lösenord şifre κωδικ סיסמ कूटशब्द รหัสผ่าน jelszó adgangskode kodeord "
+        "lösenord şifre κωδικ סיסמ कूटशब्द पासवर्ड รหัสผ่าน jelszó adgangskode kodeord токен مرور khẩu kata·sandi "
         "contrase\udcf1a l\udcf6senord jelsz\udcf3",
         r"(?:(?i:contrase(?:[ñ\udcf1]|n)a|парол\w{0,3}|hasł\w|heslo|parola|salasana|l[ö\udcf6]senord|şifre|jelsz[ó\udcf3]|adgangskode|kodeord"
-        r"|κωδικ\w{1,4}|סיסמ\w{1,2})|密码|密碼|パスワード|令牌|トークン|비밀번호|토큰|कूटशब्द|รหัสผ่าน)[\"'`]?\s?"
+        r"|κωδικ\w{1,4}|סיסמ\w{1,2}|токен\w{0,3}|مرور|khẩu|kata sandi)|密码|密碼|パスワード|令牌|トークン|비밀번호|토큰"
+        r"|कूटशब्द|पासवर्ड|รหัสผ่าน)[\"'`]?\s?"
         r"(?:[:=\uff1a]|[「『«]|(?<=\s)(?:(?i:es|è|é|это|jest|är|er|to|:)\s)?)\s?[\"'`「『«]?\s?"
         rf"{OURS}(?P<t>{VALUE}{{6,2048}}+|{UNQUOTED})",
         "password",
         "names of secrets where people write another language; bytes of Latin-1, which are no UTF-8, too",
+    ),
+    _form(
+        "foreign-key",
+        "schlüssel schluessel geheimnis clé clave chave chiave ключ klucz klíč sleutel nyckel nøgle anahtar jeton "
+        "gettone d'ordine d'accesso 密钥 密鑰 密匙 凭证 憑證 キー مفتاح وصول सूत्र khóa kunci "
+        "schl\udcfcssel cl\udce9",
+        r"(?:(?i:schl(?:[ü\udcfc]|ue)ssel|geheimnis|cl[é\udce9]s?|clave|chave|chiave|ключ\w{0,2}|klucz|klíč|sleutel|nyckel|nøgle|anahtar\w{0,3}"
+        r"|jeton|gettone|d'ordine|d'accesso|khóa|kunci)|密钥|密鑰|密匙|凭证|憑證|キー|(?:ال)?مفتاح|وصول|सूत्र)"
+        r"(?:\s[^\s:=\"0-9]{1,14}){0,3}[\"'`]?\s?[:=\uff1a]\s?[\"'`「『«]?"
+        rf"{OURS}(?P<t>[A-Za-z0-9_-]{{16,512}}+={{0,2}})(?![A-Za-z0-9_@:.(/])",
+        "surely",
+        "names of keys and tokens where people write another language: only what is surely made up",
     ),
     _form(
         "sql",
@@ -208,11 +225,13 @@ _NAMED_FORMS: tuple[Form, ...] = (
     ),
     _form(
         "webhook",
-        "hooks.slack.com/ /api/webhooks/ .webhook.office.com/",
+        "hooks.slack.com/ /api/webhooks/ .webhook.office.com/ api.telegram.org/",
         r"(?i:hooks\.slack\.com/(?:services|workflows)/[A-Z0-9]{6,}/[A-Z0-9]{6,}/|/api/webhooks/[0-9]{15,}/"
-        r"|\.webhook\.office\.com/webhookb2/[0-9a-f@-]{30,}/IncomingWebhook/)(?P<t>[A-Za-z0-9_/-]{20,})",
+        r"|\.webhook\.office\.com/webhookb2/[0-9a-f@-]{30,}/IncomingWebhook/|api\.telegram\.org/(?:file/)?bot)"
+        r"(?P<t>[0-9]{5,20}:[A-Za-z0-9_-]{20,}|[A-Za-z0-9_/-]{20,})",
         "always",
-        "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks; whoever has such a URL may post",
+        "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, "
+        "https://core.telegram.org/bots/api#making-requests; whoever has such a URL may post",
     ),
     _form(
         "kubernetes",
@@ -276,7 +295,7 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "userinfo",
         "://",
-        r"://[^\s:@/?#\"'<>]{0,128}+:(?!\[password\])(?P<t>[^\s@/?#\"'<>]{1,512}+)@",
+        r"://[^\s:@/?#\"'<>]{0,128}+:(?!\[password\]|[0-9]{1,5}[?#])(?P<t>[^\s@/\"'<>]{1,512}+)@",
         "secret",
         "RFC 3986 §3.2.1: the userinfo of a URL; a password as a rule",
     ),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bearerwatch.redact.checks import CHECKS
 from bearerwatch.redact.live import PASSWORD
-from bearerwatch.redact.madeup import made_up
+from bearerwatch.redact.madeup import compact, made_up
 from bearerwatch.redact.spans import Span
 from bearerwatch.redact.strings import asked
 
@@ -73,7 +73,10 @@ def given(text: str, start: int, end: int) -> bool:
     return (
         len(value) >= _LEAST
         and len(set(value)) > 2
-        and not _VARIABLE.match(value)
+        and (
+            not _VARIABLE.match(value)
+            or (value[0] == "-" and compact(value.strip("-").replace("-", "").replace("_", "")))
+        )
         and not _MANUAL.match(value)
         and not _NUMBERS.match(value)
         and not _FILE.match(value)

@@ -317,6 +317,12 @@ PROVIDERS: tuple[Provider, ...] = (
         rf"(?:t1\.[A-Z0-9a-z_-]+={{0,2}}\.{_W}{{86}}={{0,2}}|AQVN{_W}{{35,38}}|y0_{_W}{{40,}})",
         "https://yandex.cloud/en/docs/iam/concepts/authorization/",
     ),
+    _of(
+        "firebase",
+        "aaaa",
+        rf"AAAA{_W}{{7}}:APA91b{_W}{{100,160}}",
+        "https://firebase.google.com/docs/cloud-messaging/auth-server; server keys of before HTTP v1",
+    ),
     _of("posthog", "phx_", rf"phx_{_A}{{40,}}", "https://posthog.com/docs/api#private-endpoint-authentication"),
     _of("render", "rnd_", rf"rnd_{_A}{{28,}}", "https://render.com/docs/api"),
     _of("ory", "ory_", rf"ory_(?:at|rt|ac|st|pat)_{_W}{{28,}}(?:\.{_W}{{28,}})?", "https://www.ory.com/docs/"),

@@ -92,6 +92,22 @@ _PROTOCOLS: tuple[Place, ...] = (
         "signature",
     ),
     Place(
+        "hawk",
+        ("hawk ",),
+        r"(?i:hawk)\s[^\n]{0,600}?(?<![A-Za-z])mac=\\?\"(?P<t>[A-Za-z0-9+/]{20,}={0,2})",
+        "https://github.com/mozilla/hawk/blob/main/API.md",
+        made,
+        "signature",
+    ),
+    Place(
+        "sdes",
+        ("inline:",),
+        r"(?i:aes|f8|aead|null)[A-Za-z0-9_]{4,40}\sinline:(?P<t>[A-Za-z0-9+/]{20,}={0,2})",
+        "RFC 4568 §6.1: the key of a call",
+        made,
+        "key",
+    ),
+    Place(
         "wsse",
         ("passworddigest",),
         r"(?i:passworddigest)=\\?\"(?P<t>[A-Za-z0-9+/]{20,}={0,2})",

@@ -14,12 +14,28 @@ from typing import NamedTuple
 
 from bearerwatch.redact.madeup import made_up
 
-__all__ = ["HIDING", "HIDING_LOOSELY", "NOISY", "View", "dumped", "noisy", "undone", "view_of", "wrapped"]
+__all__ = [
+    "HIDING",
+    "HIDING_LOOSELY",
+    "LISTED",
+    "LISTED_LETTERS",
+    "NOISY",
+    "View",
+    "dumped",
+    "listed",
+    "noisy",
+    "undone",
+    "view_of",
+    "wrapped",
+]
 
 _MOST_ROUNDS = 3
 _MOST_RUNS = 64
 _LONGEST_RUN = 16_384
 _MOST_JUDGED = 64
+_LEAST_HEAD = 8
+"""Characters that a token has at least where its first line ends; text is wrapped at hyphens, too, so others may have
+fewer."""
 _SHORTEST_RUN = "x" * 32
 _KINDS = bytes(
     ord("x") if (chr(byte).isalnum() and byte < 128) or chr(byte) in "+/_-" else ord(" ") for byte in range(256)
@@ -30,7 +46,21 @@ _DUMP = re.compile(
     r"(?P<hex>(?:[0-9A-Fa-f]{2}[ \t]{0,2}){1,16})(?<=[ \t])[ \t]*"
     r"(?:\|[^\r\n]{0,16}\||[^\s|][^\r\n]{0,15}(?=\r?\n|\Z))"
 )
+_CONTROLS = str.maketrans("", "", "\r\n\t\0\x01")
+"""What text has beside what can be printed; SASL's messages part their fields so (RFC 4616 §2, RFC 7628 §3.1)."""
 _HEX = re.compile(rf"[0-9a-fA-F]{{{_SHORTEST_HEX},}}\Z")
+_LIST = re.compile(
+    r"(?<![0-9A-Za-z.:-])(?:(?P<hex>(?P<zero>(?:0x)?)[02-7][0-9A-Fa-f](?P<apart>[ :-]|, ?)"
+    r"(?:(?P=zero)[02-7][0-9A-Fa-f](?P=apart)){19,4000}(?P=zero)[02-7][0-9A-Fa-f])"
+    r"|(?P<decimal>(?:[1-9][0-9]|1[0-2][0-9])(?P<comma> |, ?)(?:(?:[1-9][0-9]|1[0-2][0-9])(?P=comma)){19,4000}"
+    r"(?:1[0-2][0-9]|[1-9][0-9])))(?![0-9A-Za-z])"
+)
+_OF_LETTERS = re.compile(r"1[0-9]{2}(?P<comma> |, ?)1[0-9]{2}(?P=comma)1[0-9]{2}")
+"""Three small letters in a row, as text of any length has."""
+LISTED = ("xx xx xx xx xx xx", "xx  xx  xx  xx  xx", "xxxx xxxx xxxx xxxx", "xxxx  xxxx  xxxx  xxxx")
+"""Which of them is in every list in hex that :func:`listed` reads, where ``x`` stands for digits and letters."""
+LISTED_LETTERS = ("xxx xxx xxx", "xxx  xxx  xxx")
+"""The same of lists in decimal."""
 _STANDARD = str.maketrans("-_", "+/")
 # Its first character alone is a class, which is what the engine of ``re`` skips to quickly.
 _NOISE = re.compile(
@@ -56,8 +86,8 @@ _PREFIX = r"(?:[0-9][0-9T:.,Z -]{17,30}[A-Z]{0,8}[ |\]-]{1,4}|\# |[ \t>|]{0,16})
 # A string that goes on in the next line as another one; or a run that does, up to what is left of it in the last one.
 _WRAP = re.compile(
     r"(?P<join>[\"'][ \t]?(?:\+[ \t]?\r?\n[ \t]{0,40}|\r?\n[ \t]{1,40})[\"'])"
-    rf"|(?P<head>{_RUN}{{8,}}+)(?P<wrap>[=\\]?\r?\n{_PREFIX})"
-    rf"(?=(?P<tail>{_RUN}{{8,}})|{_RUN}{{1,7}}={{0,2}}[\"'\]}})>;,]{{0,8}}\s*(?:\Z|\r?\n))"
+    rf"|(?P<head>{_RUN}{{8,}}+|(?<=\n){_RUN}{{1,6}}+(?<=-))(?P<wrap>[=\\]?\r?\n{_PREFIX})"
+    rf"(?=(?:{_RUN}{{1,6}}-\r?\n)?(?P<tail>{_RUN}{{8,}})|{_RUN}{{1,7}}={{0,2}}[\"'\]}})>;,]{{0,8}}\s*(?:\Z|\r?\n))"
     rf"|{_RUN}{{8,}}+"  # that is not wrapped: or it would be looked at anew from each of its characters
 )
 
@@ -102,11 +132,17 @@ NOISY = (
 """What in a line of ASCII stands for something else; :func:`undone` leaves one line without any as it is."""
 _OF_RUNS = "[A-Za-z0-9+/_-]"
 _GROUP = rf"[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_OF_RUNS}"
-HIDING = tuple(
-    rf"(?:^|[^{_OF_RUNS[1:]}){run}" for run in (rf"{_OF_RUNS}{{0,3}}(?:{_GROUP}){{7}}", r"(?:[02-7][0-9A-Fa-f]){24}")
+_LISTS = (r"(?:[02-7][0-9A-Fa-f](?:[ :-]|, ?)(?:0x)?){20}", r"(?:(?:[1-9][0-9]|1[0-2][0-9])(?:, ?| )){20}")
+HIDING = (
+    tuple(
+        rf"(?:^|[^{_OF_RUNS[1:]}){run}"
+        for run in (rf"{_OF_RUNS}{{0,3}}(?:{_GROUP}){{7}}", r"(?:[02-7][0-9A-Fa-f]){24}")
+    )
+    + _LISTS
 )
-"""How every run begins that :func:`wrapped` unwraps: base64 and hex of ASCII, of which every eighth bit is zero."""
-HIDING_LOOSELY = (rf"(?:{_GROUP}){{7}}", r"[0-9A-Fa-f]{48}")
+"""How every run begins that :func:`wrapped` unwraps: base64 and hex of ASCII, of which every eighth bit is zero;
+and every list of bytes that :func:`listed` reads."""
+HIDING_LOOSELY = (rf"(?:{_GROUP}){{7}}", r"[0-9A-Fa-f]{48}", *_LISTS)
 """What is in each of them: that tells less, and in much text Hyperscan looks for it in half the time."""
 
 
@@ -149,7 +185,7 @@ def _wraps(text: str) -> Iterator[tuple[int, int, str]]:
         if match["wrap"] is None:
             continue
         head, tail = match["head"], match["tail"]
-        if tail is None:
+        if tail is None or len(head) < _LEAST_HEAD:
             goes_on = match.start("head") == wrapped_to
         else:
             goes_on = (made_up(head[-_MOST_JUDGED:]) or "eyJ" in head) and made_up(tail[:_MOST_JUDGED])
@@ -221,6 +257,19 @@ def dumped(text: str) -> Iterator[tuple[int, int, str]]:
         yield start, end, data.decode("latin-1")
 
 
+def listed(text: str) -> Iterator[tuple[int, int, str]]:
+    """Lists of bytes in *text*, in hex or decimal, as debuggers and programs print them: as :func:`wrapped`."""
+    for match in _LIST.finditer(text):
+        run = match[0]
+        if match["hex"]:
+            found = _plain(bytes.fromhex("".join(run.split(match["apart"])).replace("0x", "")))
+        else:
+            letters = _OF_LETTERS.search(run)
+            found = _plain(bytes(map(int, run.split(match["comma"])))) if letters is not None else None
+        if found is not None:
+            yield *match.span(), found
+
+
 def _within(start: int, end: int, known: Sequence[tuple[int, int]]) -> bool:
     for begin, stop in known:  # noqa: SIM110 - asked of each part of each JWT: a generator takes several times as long
         if begin <= start and end <= stop:
@@ -233,7 +282,7 @@ def _plain(data: bytes) -> str | None:
     if not data.isascii():
         return None
     text = data.decode("ascii")
-    return text if text.replace("\r", "").replace("\n", "").replace("\t", "").isprintable() else None
+    return text if text.translate(_CONTROLS).isprintable() else None
 
 
 def _through(first: View, then: View) -> View:
