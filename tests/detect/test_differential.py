@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bearerwatch.detect import evaluation, focus, recent, sketch, watch
+from bearerwatch.detect import evaluation, focus, pairs, recent, sketch, watch
 from bearerwatch.detect.book import Change
-from bearerwatch.detect.ir import Rule
+from bearerwatch.detect.ir import Rule, leaves
 from bearerwatch.detect.ruletest import batch
 from bearerwatch.event import AuthEvent
 from bearerwatch.store import lake
@@ -46,7 +46,7 @@ class World:
     per_tick: int
     tight: int
     """0, or with hardly any memory: 1, sketches forget, recent events are few, the lake is asked all the time; 2, and
-    all keys share two counters."""
+    all keys share two counters, and one set of values."""
     wait: float
     """Seconds that extending an open episode may wait."""
     pauses: float = 0
@@ -71,10 +71,11 @@ def memory(world: World) -> Iterator[None]:
             use(recent, "MOST_RARE", 8)
             use(focus, "_FEW", 0)
             use(watch, "_SLACK", timedelta())
-            use(watch, "_MOST_KNOWN", 3)
             use(sketch, "_MOST_PANES", 12)
+            use(pairs, "_SMALL", 2)
         if world.tight == 2:
             use(sketch, "_BUCKETS", 2)
+            use(watch, "_BUDGET", 0)
         yield
 
 
@@ -175,16 +176,15 @@ def _check_evidence(box: Collector, everything: Sequence[AuthEvent]) -> None:
         rule = rules[episode.rule]
         from_, to = episode.first_hit - timedelta(seconds=rule.window), episode.last_hit
         key = tuple(episode.key[name] for name in rule.group_by)
-        steps = getattr(rule.correlation, "steps", (rule.correlation,))
         mine = [
             e
             for e in everything
             if from_ <= e.ts <= to
-            and oracle.key_of(rule.group_by, e) == key
             and any(
-                oracle.matches(getattr(step, "selection", step).where, e)
-                and (not hasattr(step, "field") or oracle.value(e, step.field) is not None)
-                for step in steps
+                oracle.matches(selection.where, e)
+                and oracle.key_of([selection.field(name) for name in rule.group_by], e) == key
+                and oracle.key_of([selection.field(name) for name in names], e) is not None
+                for selection, names in leaves(rule.correlation)
             )
         ]
         assert episode.evidence["events"] == sum(e.count for e in mine), (episode, len(mine))

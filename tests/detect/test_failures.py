@@ -71,7 +71,7 @@ def test_a_batch_that_could_not_be_counted_is_counted_later(collector: Make) -> 
     full = duckdb.OutOfMemoryException("no room")
     watches = box.detector._evaluation._watches
     box.append(batch)
-    with failing(watches, "_learn", full):
+    with failing(watches, "take", full):
         for _ in range(2):
             with pytest.raises(StateBusy, match="no memory is left"):
                 box.again(5)

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import numpy as np
 from sqlalchemy.engine import Connection
 
 from bearerwatch.detect.book import EpisodeBook, Happened
-from bearerwatch.detect.evidence import Seen, together
-from bearerwatch.detect.focus import COLD, FOCUS, Focus, Span, Watched
+from bearerwatch.detect.evidence import together
+from bearerwatch.detect.focus import COLD, FOCUS, Focus, Noted, Span, Watched
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, islands, micros, uncovered
 from bearerwatch.detect.recent import Recent
-from bearerwatch.detect.rows import SEEN, TS, WEIGHT, Due, Row, Touched
+from bearerwatch.detect.rows import Batch, Due, Touched
 from bearerwatch.detect.warmup import warm_up
 from bearerwatch.detect.watch import Watch, Watches
 from bearerwatch.store import episodes
@@ -32,6 +33,7 @@ _TIDY_EVERY = 20 * SECOND
 _WAIT = 9 * SECOND // 10
 _MOST_WAITING = 5_000
 _REMEMBER = timedelta(minutes=10)
+_EVER = -(2**62)
 
 
 class Evaluation:
@@ -52,7 +54,7 @@ class Evaluation:
         self._lake = lake
         self._state = state
         self._book = book
-        self._watches = Watches(con, rules, lateness)
+        self._watches = Watches(rules, lateness)
         self._recent = Recent(con, lake, self._watches)
         self._focus = Focus(con, lake, self._recent, self._watches.all)
         self._due: dict[int, dict[Key, Due]] = {watch.number: {} for watch in self._watches.all}
@@ -105,15 +107,20 @@ class Evaluation:
         """Count the events of the lake's batch, if it is a new one, and note which keys are due."""
         self._now = now
         self._taken = False
-        rows = self._recent.take(self._tick + 1)
-        if rows:
-            self._count(rows)
+        batch = self._recent.take(self._tick + 1, micros(now))
+        if batch is not None:
+            self._count(batch)
         self._taken = True
 
-    def _count(self, rows: list[Row]) -> None:
-        """Count *rows*, which are new, and note which keys are due."""
+    def _count(self, batch: Batch) -> None:
+        """Count *batch*, which is new, and note which keys are due."""
+        focused = {
+            number: np.fromiter((one.mark for some in (keys, self._due[number]) for one in some.values()), np.uint64)
+            for number, keys in self._focus.keys.items()
+            if keys or self._due[number]
+        }
         try:
-            self._watches.take(rows, {n: keys.keys() | self._due[n].keys() for n, keys in self._focus.keys.items()})
+            self._watches.take(batch, focused)
         except BaseException:
             # Nobody has been told of these rows: the batch is taken once more. What of them is counted already is
             # counted twice then, which sketches may.
@@ -124,32 +131,31 @@ class Evaluation:
         self._tick += 1
         self._unfinished.add(self._tick)
         self._began[self._tick] = self._lake.batch_from
-        times = [row[TS] for row in rows]
-        before, self._newest = self._newest, max(self._newest, *times)
+        before, self._newest = self._newest, max(self._newest, int(batch.ts.max()))
         clock = micros(self._now)
-        past = max((ts for ts in times if ts <= clock), default=None)
-        if past is not None and (self._clock is None or past > self._clock):
-            self._clock = past
-        pairs: list[tuple[int, Row]] = []
+        past = batch.ts[batch.ts <= clock]
+        if len(past):
+            self._clock = max(int(past.max()), self._clock if self._clock is not None else _EVER)
+        noted: list[Noted] = []
         for watch in self._watches.all:
-            self._sort_out(watch, pairs, before, clock)
+            self._sort_out(watch, noted, before, clock)
             watch.touched.clear()
-        self._focus.note(pairs)
+        self._focus.note(noted)
 
-    def _sort_out(self, watch: Watch, pairs: list[tuple[int, Row]], newest: int, clock: int) -> None:
+    def _sort_out(self, watch: Watch, noted: list[Noted], newest: int, clock: int) -> None:
         """Make the touched keys of *watch* due that might hold; collect the rows of those in focus."""
         due, watched = self._due[watch.number], self._focus.keys[watch.number]
         for key, touched in watch.touched.items():
             focused = watched.get(key)
             if focused is not None:
-                pairs += [(watch.number, row) for row in touched.rows]
+                noted.append((watch.number, self._tick, touched.ids))
                 if focused.tally is not None:
-                    self._watches.add_to(focused.tally, watch, touched.rows)
+                    focused.tally.take(touched.steps, touched.times, touched.weights)
             if key in due:
                 due[key].merge(touched)
                 due[key].heard = clock
-            elif not self._short(watch, focused, touched) and watch.might_hold(touched.first, touched.last, key):
-                due[key] = Due(touched.first, touched.last, touched.rows, self._tick, newest, clock, clock)
+            elif touched.crossing and not self._short(watch, focused, touched):
+                due[key] = Due(touched.first, touched.last, touched.ids, touched.mark, self._tick, newest, clock, clock)
             if focused is not None:
                 if key in due:
                     focused.used = self._clock or 0
@@ -180,6 +186,7 @@ class Evaluation:
     def settle(self) -> None:
         """Evaluate what was waiting: it can only extend open episodes."""
         self._evaluate_all(defer=False)
+        self._focus.catch_up()  # what is committed may be gone from memory soon
 
     def start_over(self) -> None:
         """After running out of memory: forget the keys in focus, some of whose rows may be missing."""
@@ -187,7 +194,7 @@ class Evaluation:
         for due in self._due.values():
             for entry in due.values():
                 if entry.since not in self._unfinished:  # it was waiting: which of its rows are new is not known now
-                    entry.rows, entry.since, entry.newest = [], self._tick + 1, self._newest
+                    entry.ids, entry.since, entry.newest = entry.ids[:0], self._tick + 1, self._newest
 
     def _evaluate_all(self, *, defer: bool) -> None:
         for watch in self._watches.all:
@@ -202,7 +209,7 @@ class Evaluation:
     def _can_wait(self, watch: Watch, key: Key, entry: Due) -> bool:
         """Whether *entry* may be evaluated later, together with what comes until then."""
         focused = self._focus.keys[watch.number].get(key)
-        if focused is None or len(entry.rows) > _MOST_WAITING or not 0 <= micros(self._now) - entry.at < _WAIT:
+        if focused is None or len(entry.ids) > _MOST_WAITING or not 0 <= micros(self._now) - entry.at < _WAIT:
             return False
         if entry.first - watch.reach < focused.start:
             return False
@@ -282,19 +289,19 @@ class Evaluation:
     def _note_evidence(self, watch: Watch, grown: list[tuple[Key, Grown]], due: Mapping[Key, Due], table: str) -> None:
         """Add the events that have come to belong to the episodes."""
         window = watch.rule.window * SECOND
-        gaps: list[Span] = []
+        old: list[Span] = []
+        new: list[Span] = []
         for key, one in grown:
             focused = self._focus.keys[watch.number].get(key) if table == FOCUS else None
-            gaps += [(key, *gap) for gap in uncovered(one, window) if focused is None or gap[0] <= focused.newest]
-        old = self._focus.seen(watch, gaps, next(iter(due.values())).since, table)
+            old += [(key, *gap) for gap in uncovered(one, window) if focused is None or gap[0] <= focused.newest]
+            new.append((key, micros(one.episode.first_hit) - window, micros(one.episode.last_hit)))
+        seen = self._focus.seen(watch, old, new, next(iter(due.values())).since, table)
         for key, one in grown:
             episode = one.episode
-            low, high, parts = micros(episode.first_hit) - window, micros(episode.last_hit), uncovered(one, window)
-            new = (Seen(row[TS], row[WEIGHT], *row[SEEN]) for row in due[key].rows)
-            fresh = [seen for seen in new if low <= seen.ts <= high]
-            fresh += [seen for seen in old.get(key, ()) if any(a <= seen.ts <= b for a, b in parts)]
-            if fresh:
-                episode.evidence = together(episode.evidence, fresh)
+            low, high = micros(episode.first_hit) - window, micros(episode.last_hit)
+            mine = [event for event in seen.get(key, ()) if low <= event.ts <= high]
+            if mine:
+                episode.evidence = together(episode.evidence, mine)
                 self._book.dirty[episode.id] = episode
 
     # -- upkeep ------------------------------------------------------------------------------------------------------

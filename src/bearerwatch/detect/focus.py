@@ -10,23 +10,25 @@ Rows have the number of the tick they came with; *since* is the first tick whose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import duckdb
+import numpy as np
 
 from bearerwatch.detect import duckdb_sql as sql
 from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 from bearerwatch.detect.evidence import Seen
 from bearerwatch.detect.islands import Key, instant
+from bearerwatch.detect.marks import Ints
 from bearerwatch.detect.recent import TABLE as RECENT
 from bearerwatch.detect.recent import Recent
-from bearerwatch.detect.rows import ID, Due, Row
+from bearerwatch.detect.rows import Due
 from bearerwatch.detect.tally import Tally
 from bearerwatch.detect.watch import Watch
 from bearerwatch.store.engine import COLUMNS
-from bearerwatch.store.lake import Lake
+from bearerwatch.store.lake import INCOMING, Lake
 from bearerwatch.store.state import StateBusy
 
 __all__ = ["COLD", "FOCUS", "Focus", "Hits", "Span", "Watched"]
@@ -38,6 +40,8 @@ Hits = dict[Key, list[tuple[int, int]]]
 """Key to ``(ts, n)`` of its hits."""
 Span = tuple[Key, int, int]
 """A key and a stretch of time, both ends included."""
+Noted = tuple[int, int, Ints]
+"""Number of a rule that wants rows, number of the tick they came with, and their ``rowid`` among those in memory."""
 T = TypeVar("T")
 
 _FEW = 8
@@ -57,6 +61,8 @@ class Watched:
     """None of its old rows is later."""
     used: int
     """When it last could not be ruled out, by event time."""
+    mark: int
+    """Its hash."""
     tally: Tally | None = None
     """When its rows were, step by step; None if that is not known."""
 
@@ -72,7 +78,7 @@ class Focus:
         self._recent = recent
         self._names = ", ".join(f'"{name}"' for name in recent.columns)
         self._watches = {watch.number: watch for watch in watches}
-        self._noted: list[tuple[int, Row]] = []
+        self._noted: list[Noted] = []
         self.keys: dict[int, dict[Key, Watched]] = {number: {} for number in self._watches}
         kinds = ", ".join(f'"{name}" {COLUMNS[name]}' for name in recent.columns)
         for table in (FOCUS, COLD):
@@ -80,29 +86,39 @@ class Focus:
 
     # -- rows in -----------------------------------------------------------------------------------------------------
 
-    def note(self, pairs: list[tuple[int, Row]]) -> None:
-        """Take new rows of keys in focus, each with the number of the rule that wants it.
+    def note(self, some: Iterable[Noted]) -> None:
+        """Take new rows of keys in focus.
 
-        They are copied when somebody asks for them: that is once a second where an attack goes on, and copying a few
-        costs as much as copying many.
+        They are copied when somebody asks for them, and before they are committed: that is once a second where an
+        attack goes on, and copying a few costs as much as copying many.
         """
-        self._noted += pairs
-        if len(self._noted) > _MOST_NOTED:
+        self._noted += some
+        if sum(len(ids) for _, _, ids in self._noted) > _MOST_NOTED:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Copy what was noted; the recent rows must still be there."""
+        """Copy what was noted; it must still be among the rows in memory."""
         self.add(self._noted)
         self._noted = []
 
-    def add(self, pairs: list[tuple[int, Row]], table: str = FOCUS) -> None:
-        """Copy new rows from the recent ones, each with the number of the rule that wants it."""
-        if pairs:
-            self._con.execute(
-                f"INSERT INTO {table} SELECT p.rule, r.tick, {self._names} FROM "
-                f"(SELECT unnest($1::INTEGER[]) AS rule, unnest($2::BIGINT[]) AS id) p JOIN {RECENT} r ON r.id = p.id",
-                [[rule for rule, _ in pairs], [row[ID] for _, row in pairs]],
-            )
+    def add(self, some: Sequence[Noted], table: str = FOCUS) -> None:
+        """Copy new rows from those in memory."""
+        some = [one for one in some if len(one[2])]
+        if not some:
+            return
+        sizes = [len(ids) for _, _, ids in some]
+        rules = np.repeat([rule for rule, _, _ in some], sizes)
+        ticks = np.repeat([tick for _, tick, _ in some], sizes)
+        found = np.concatenate([ids for _, _, ids in some])
+        lists = [",".join(map(str, column.tolist())) for column in (rules, ticks, found)]
+        # As text: a statement with a list for a parameter cannot be prepared.
+        names = ("rule", "tick", "id")
+        columns = [f"unnest(string_split(${i + 1}, ',')::BIGINT[]) AS {name}" for i, name in enumerate(names)]
+        self._run(
+            f"INSERT INTO {table} SELECT p.rule, p.tick, {self._names} FROM (SELECT {', '.join(columns)}) p "
+            f"JOIN {INCOMING} r ON r.rowid = p.id",
+            *lists,
+        )
 
     def watch(
         self,
@@ -136,14 +152,14 @@ class Focus:
                 self._load(watch, spans, f"(SELECT * FROM {RECENT} WHERE tick < {since})", FOCUS)
             else:
                 self._from_lake(spans, lambda events: self._load(watch, spans, events, FOCUS), until)
-            self.add([(watch.number, row) for entry in due.values() for row in entry.rows])
+            self.add([(watch.number, entry.since, entry.ids) for entry in due.values()])
         except StateBusy:
             raise  # before the one statement that loads: keys with rows that wait to be evaluated must stay in focus
         except BaseException:
             self.reset()  # half of it may be there: whatever is wanted is loaded again
             raise
-        for key in due:
-            self.keys[watch.number][key] = Watched(start, newest, clock)
+        for key, entry in due.items():
+            self.keys[watch.number][key] = Watched(start, newest, clock, entry.mark)
 
     def cold(self, watch: Watch, due: Mapping[Key, Due], until: int | None) -> dict[Key, Due]:
         """Load into ``detect_cold`` what there is around *due*; returns the keys that could have crossed.
@@ -159,7 +175,7 @@ class Focus:
         if crossing:
             near = _around(watch, crossing)
             self._from_lake(near, lambda events: self._load(watch, near, events, COLD), until)
-            self.add([(watch.number, row) for entry in crossing.values() for row in entry.rows], COLD)
+            self.add([(watch.number, entry.since, entry.ids) for entry in crossing.values()], COLD)
         return crossing
 
     def _from_lake(self, spans: list[Span], work: Callable[[str], T], until: int | None) -> T:
@@ -179,7 +195,7 @@ class Focus:
         )
 
     def _load(self, watch: Watch, spans: list[Span], events: str, table: str) -> None:
-        wanted = " OR ".join(f"({sql.step_where(stage.step, watch.rule.group_by)})" for stage in watch.stages)
+        wanted = sql.taking_where(watch.correlation)
         cte, on, values = _joined(watch, spans)
         self._con.execute(
             f"INSERT INTO {table} WITH {cte} SELECT {watch.number}, -1, {self._names} FROM {events} e "
@@ -190,7 +206,7 @@ class Focus:
     def _crossing(self, watch: Watch, spans: list[Span], events: str) -> list[Key]:
         cte, on, values = _joined(watch, spans)
         near = f"(SELECT e.* FROM {events} e JOIN spans ON {on} WHERE epoch_us(ts) BETWEEN low AND high)"
-        query = sql.crossing(watch.rule.correlation, near)
+        query = sql.crossing(watch.correlation, near)
         return list(self._con.execute(f"WITH {cte} SELECT * FROM ({query})", values).fetchall())
 
     # -- the question ------------------------------------------------------------------------------------------------
@@ -213,7 +229,7 @@ class Focus:
             # The usual case, a third cheaper than joining: keys that are not due are few, and left out below.
             span = "ts BETWEEN make_timestamp($2::BIGINT) AND make_timestamp($3::BIGINT)"
             near = f"(SELECT * FROM {table} WHERE rule = {watch.number} AND tick < $1::BIGINT AND {span})"
-            hits = sql.hits(watch.rule.correlation, near)
+            hits = sql.hits(watch.correlation, near)
             query = f"SELECT {keys}, epoch_us(ts), n FROM ({hits}) h WHERE ts >= make_timestamp($4::BIGINT)"
             until = _LAST if before is None else before
             rows = self._run(query, until, first - watch.reach, last + watch.reach, first)
@@ -221,7 +237,7 @@ class Focus:
             cte, on, values = _joined(watch, _around(watch, due))
             span = "epoch_us(ts) BETWEEN low AND high" + ("" if before is None else f" AND tick < {before}")
             near = f"(SELECT e.* FROM {table} e JOIN spans ON {on} WHERE rule = {watch.number} AND {span})"
-            hits = sql.hits(watch.rule.correlation, near)
+            hits = sql.hits(watch.correlation, near)
             same = " AND ".join(f"h.{name} = spans.{name}" for name in names)
             query = f"WITH {cte} SELECT {keys}, epoch_us(h.ts), h.n FROM ({hits}) h JOIN spans ON {same}"
             rows = self._con.execute(query, values).fetchall()
@@ -232,20 +248,28 @@ class Focus:
                 found.setdefault(tuple(key), []).append((ts, n))
         return found
 
-    def seen(self, watch: Watch, gaps: list[Span], before: int, table: str) -> dict[Key, list[Seen]]:
-        """The rows of earlier ticks in those stretches of time, which must not overlap."""
+    def seen(self, watch: Watch, old: list[Span], new: list[Span], since: int, table: str) -> dict[Key, list[Seen]]:
+        """Rows as evidence shows them.
+
+        Args:
+            watch: the rule.
+            old: stretches of time whose rows of ticks before *since* are wanted; no two of one key may overlap.
+            new: the same for rows from tick *since* on.
+            since: the first tick whose rows are new.
+            table: ``detect_focus`` or ``detect_cold``.
+        """
         found: dict[Key, list[Seen]] = {}
-        if not gaps:
+        if not old and not new:
             return found
         if table == FOCUS:
             self.catch_up()
         width = len(watch.rule.group_by)
         names = ", ".join(f"k{i}" for i in range(width))
         shown = ", ".join(f'"{name}"' for name in EVIDENCE)
-        cte, on, values = _joined(watch, gaps)
+        cte, on, values = _joined(watch, [*old, *new], fresh=[False] * len(old) + [True] * len(new))
         rows = self._con.execute(
             f"WITH {cte} SELECT {names}, epoch_us(ts), {sql.WEIGHT}, {shown} FROM {table} e JOIN spans ON {on} "
-            f"WHERE rule = {watch.number} AND tick < {before} AND epoch_us(ts) BETWEEN low AND high",
+            f"WHERE rule = {watch.number} AND (tick >= {since}) = fresh AND epoch_us(ts) BETWEEN low AND high",
             values,
         ).fetchall()
         for row in rows:
@@ -311,12 +335,19 @@ def _around(watch: Watch, due: Mapping[Key, Due]) -> list[Span]:
     return [(key, entry.first - watch.reach, entry.last + watch.reach) for key, entry in due.items()]
 
 
-def _joined(watch: Watch, spans: list[Span]) -> tuple[str, str, list[object]]:
-    """A CTE ``spans(k…, low, high)``, the condition that joins events with it, and its parameters."""
+def _joined(watch: Watch, spans: list[Span], fresh: list[bool] | None = None) -> tuple[str, str, list[object]]:
+    """A CTE ``spans(k…, low, high)``, the condition that joins events with it, and its parameters.
+
+    With *fresh* it has a column of that name, too.
+    """
     group_by = watch.rule.group_by
     names = [f"k{i}" for i in range(len(group_by))]
-    lists = [f"unnest(${i + 1}::VARCHAR[]) AS {name}" for i, name in enumerate(names)]
-    lists += [f"unnest(${len(names) + i}::BIGINT[]) AS {name}" for i, name in ((1, "low"), (2, "high"))]
+    columns: list[tuple[str, str, object]] = [
+        *((name, "VARCHAR", [span[0][i] for span in spans]) for i, name in enumerate(names)),
+        ("low", "BIGINT", [span[1] for span in spans]),
+        ("high", "BIGINT", [span[2] for span in spans]),
+        *([] if fresh is None else [("fresh", "BOOLEAN", fresh)]),
+    ]
+    lists = [f"unnest(${i + 1}::{kind}[]) AS {name}" for i, (name, kind, _) in enumerate(columns)]
     on = " AND ".join(f"{sql.key_column(field)} = spans.{name}" for field, name in zip(group_by, names, strict=True))
-    columns: list[object] = [[span[0][i] for span in spans] for i in range(len(names))]
-    return f"spans AS (SELECT {', '.join(lists)})", on, [*columns, [s[1] for s in spans], [s[2] for s in spans]]
+    return f"spans AS (SELECT {', '.join(lists)})", on, [values for _, _, values in columns]

@@ -1,43 +1,49 @@
 """Bounded counters that say which keys *might* have crossed. They may count too much, never too little.
 
-Times are integer microseconds. What a sketch has forgotten, or never knew, it answers with "might have".
+Keys and values come as 64-bit hashes (:mod:`~bearerwatch.detect.marks`), events as arrays of equal length, times as
+integer microseconds. What a sketch has forgotten, or never knew, it answers with "might have".
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Hashable
-from operator import sub
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from bearerwatch.detect.islands import SECOND
+from bearerwatch.detect.marks import Bools, Floats, Ints, Marks
+from bearerwatch.detect.pairs import Pairs
 
 __all__ = ["CountSketch", "DistinctSketch", "Sketch"]
 
 _PANES = (4, 16)
 _PANE = 16 * SECOND
-_BUCKETS = 1 << 15
+_BUCKETS = 1 << 17
 _MOST_PANES = 128
 _MOST_FOGGY = 1024
-_FULL = {"H": 0xFFFF, "I": 0xFFFF_FFFF}
-_PAIRS = 150_000
-_WIDE = (1 << 20) - 1
+_MOST_STRETCHES = 64
+_FULL: tuple[tuple[Any, float], ...] = ((np.uint16, 0xFFFF), (np.uint32, 0xFFFF_FFFF), (np.float64, 2.0**53))
 
 
 class Sketch(Protocol):
     """What the detector needs of one."""
 
-    def add(self, key: Hashable, ts: int, weight: int, value: Hashable) -> bool:
-        """Take one event in. Returns :meth:`likely`, and true for events from before what is remembered."""
+    def add(self, keys: Marks, ts: Ints, weights: Floats, values: Marks | None) -> None:
+        """Take events in."""
 
-    def likely(self, key: Hashable) -> bool:
-        """Whether it is worth asking :meth:`crossed`: a quick look that also never says no too often."""
+    def likely(self, keys: Marks) -> Bools:
+        """For which of *keys* it is worth asking :meth:`crossed`: a quick look that also never says no too often."""
 
-    def crossed(self, key: Hashable, first: int, last: int) -> bool:
-        """Whether some window within ``first … last`` (µs, both included) might reach the threshold."""
+    def crossed(self, keys: Marks, first: Ints, last: Ints) -> Bools:
+        """For which of *keys* some window within its ``first … last`` (µs, both included) might reach the threshold."""
 
     def forget(self, before: int) -> None:
         """Let go of what lies before that time."""
+
+    @property
+    def size(self) -> int:
+        """Bytes it holds."""
 
 
 class CountSketch:
@@ -47,43 +53,75 @@ class CountSketch:
     counts a quarter or a sixteenth too much of somebody who is just below the threshold all the time.
     """
 
-    def __init__(self, seconds: int, at_least: int) -> None:
-        """For windows of *seconds* and a threshold of *at_least*."""
+    def __init__(self, seconds: int, at_least: float, *, whole: bool = True) -> None:
+        """For windows of *seconds* and a threshold of *at_least*.
+
+        Args:
+            seconds: the window.
+            at_least: the threshold.
+            whole: whether weights are whole numbers of 1 or more; else any that are not negative.
+        """
         self.at_least = at_least
         window = seconds * SECOND
         self.width = max(window // _PANES[1], min(window // _PANES[0], _PANE))
         """µs of a pane: sixteen seconds, for as long as that goes."""
         self._touched = -(-window // self.width) + 1
         """Panes that a window can touch."""
-        self._type = "H" if at_least <= _FULL["H"] else "I"
-        self._full = _FULL[self._type]
-        self._panes: dict[int, array[int]] = {}
-        self._totals = array("Q", bytes(8 * _BUCKETS))
+        self._type, self._full = next(
+            (kind, full) for kind, full in _FULL if (whole and at_least <= full) or kind is np.float64
+        )
+        # Sums are made in another order here than in SQL: fractions may come out a hair smaller.
+        self._enough = at_least if whole else at_least - abs(at_least) * 1e-9
+        self._mask = np.uint64(_BUCKETS - 1)
+        self._panes: dict[int, npt.NDArray[Any]] = {}
+        self._totals = np.zeros(_BUCKETS)
+        self._scratch = np.zeros(_BUCKETS)
         self._low: int | None = None
         self._foggy: set[int] = set()
         self._fog = False
 
-    def add(self, key: Hashable, ts: int, weight: int, value: Hashable = None) -> bool:  # noqa: ARG002 - see Sketch
-        """Take one event in that stands for *weight*."""
-        number = ts // self.width
+    @property
+    def size(self) -> int:
+        """Bytes it holds."""
+        return sum(pane.nbytes for pane in self._panes.values()) + self._totals.nbytes + self._scratch.nbytes
+
+    def add(self, keys: Marks, ts: Ints, weights: Floats, values: Marks | None = None) -> None:  # noqa: ARG002 - see Sketch
+        """Take events in that stand for *weights*."""
+        if not len(keys):
+            return
+        numbers = ts // self.width
+        buckets = (keys & self._mask).astype(np.intp)
+        low = int(numbers.min())
+        if low == int(numbers.max()):
+            self._fill(low, buckets, weights)
+            return
+        for number in np.unique(numbers).tolist():
+            here = numbers == number
+            self._fill(number, buckets[here], weights[here])
+
+    def _fill(self, number: int, buckets: npt.NDArray[np.intp], weights: Floats) -> None:
         pane = self._panes.get(number)
         if pane is None:
             pane = self._new(number)
             if pane is None:
-                return True
-        bucket = hash(key) & (_BUCKETS - 1)
-        have = pane[bucket]
-        new = have + weight
-        new = min(new, self._full)
-        pane[bucket] = new
-        total = self._totals[bucket] = self._totals[bucket] + new - have
-        return total >= self.at_least or bool(self._foggy)
+                return
+        np.add.at(self._scratch, buckets, weights)
+        more = self._scratch[buckets]
+        self._scratch[buckets] = 0
+        old = pane[buckets].astype(np.float64)
+        new = np.minimum(old + more, self._full)
+        # A bucket that stands there twice is written twice, the same both times.
+        pane[buckets] = new
+        self._totals[buckets] += new - old
 
-    def likely(self, key: Hashable) -> bool:
-        """Whether *key* has enough events in all that is remembered."""
-        return self._totals[hash(key) & (_BUCKETS - 1)] >= self.at_least or bool(self._foggy)
+    def likely(self, keys: Marks) -> Bools:
+        """Which of *keys* have enough events in all that is remembered."""
+        if self._foggy:
+            return np.ones(len(keys), np.bool_)
+        found: Bools = self._totals[(keys & self._mask).astype(np.intp)] >= self._enough
+        return found
 
-    def _new(self, number: int) -> array[int] | None:
+    def _new(self, number: int) -> npt.NDArray[Any] | None:
         if self._low is not None and number < self._low:
             return None
         if number in self._foggy or self._fog:
@@ -94,7 +132,7 @@ class CountSketch:
             self._give_up(max(farthest, number))
             if number > farthest:
                 return None
-        pane = self._panes[number] = array(self._type, [0]) * _BUCKETS
+        pane = self._panes[number] = np.zeros(_BUCKETS, self._type)
         return pane
 
     def _give_up(self, number: int) -> None:
@@ -105,30 +143,46 @@ class CountSketch:
     def _drop(self, number: int) -> None:
         pane = self._panes.pop(number, None)
         if pane is not None:
-            self._totals = array("Q", map(sub, self._totals, pane))
+            self._totals -= pane
 
-    def crossed(self, key: Hashable, first: int, last: int) -> bool:
-        """Whether some window within *first* … *last* might hold *at_least*."""
+    def crossed(self, keys: Marks, first: Ints, last: Ints) -> Bools:
+        """For which of *keys* some window within its ``first … last`` might hold *at_least*."""
         low, high = first // self.width, last // self.width
-        if self._fog or (self._low is not None and low < self._low):
-            return True
-        if self._foggy and any(low <= number <= high for number in self._foggy):
-            return True
-        bucket = hash(key) & (_BUCKETS - 1)
-        if self._totals[bucket] < self.at_least:
-            return False
-        panes = self._panes
-        if high - low > _MOST_PANES:  # a long stretch at once, as in a backlog: not worth the counting
-            return True
-        counts = [pane[bucket] if (pane := panes.get(number)) is not None else 0 for number in range(low, high + 1)]
-        window = sum(counts[: self._touched])
-        if window >= self.at_least:
-            return True
-        for i in range(self._touched, len(counts)):
-            window += counts[i] - counts[i - self._touched]
-            if window >= self.at_least:
-                return True
-        return False
+        if self._fog:
+            return np.ones(len(keys), np.bool_)
+        buckets = (keys & self._mask).astype(np.intp)
+        found: Bools = self._totals[buckets] >= self._enough
+        if self._low is not None:
+            found |= low < self._low
+        for number in self._foggy:
+            found |= (low <= number) & (number <= high)
+        doubtful = np.flatnonzero(found)
+        if not len(doubtful):
+            return found
+        stretches = np.unique(np.stack([low[doubtful], high[doubtful]]), axis=1)
+        if stretches.shape[1] > _MOST_STRETCHES:  # times all over the place: not worth the counting
+            return found
+        for start, end in stretches.T.tolist():
+            if self._unknown(start, end) or end - start > _MOST_PANES:
+                continue  # a long stretch at once, as in a backlog: not worth the counting either
+            here = doubtful[(low[doubtful] == start) & (high[doubtful] == end)]
+            found[here] = self._reached(buckets[here], start, end)
+        return found
+
+    def _unknown(self, start: int, end: int) -> bool:
+        return (self._low is not None and start < self._low) or any(start <= n <= end for n in self._foggy)
+
+    def _reached(self, buckets: npt.NDArray[np.intp], start: int, end: int) -> Bools:
+        """Whether some window of panes between *start* and *end* reaches the threshold."""
+        window = np.zeros(len(buckets))
+        found = np.zeros(len(buckets), np.bool_)
+        for number in range(start, end + 1):
+            for at, sign in ((number, 1.0), (number - self._touched, -1.0)):
+                pane = self._panes.get(at) if at >= start else None
+                if pane is not None:
+                    window += sign * pane[buckets]
+            found |= window >= self._enough
+        return found
 
     def forget(self, before: int) -> None:
         """Drop whole panes before that time."""
@@ -146,119 +200,91 @@ class CountSketch:
 class DistinctSketch:
     """Different values per key, each with the latest time it was seen; no more per bucket than are needed to decide.
 
-    When there are more pairs than the budget allows, buckets are folded into half as many: keys then share them, which
-    counts too much and says so in :attr:`degraded`, but forgets nothing. A fresh sketch is filled beside it and takes
-    over once it has seen a whole horizon.
+    When there are more pairs than may be, buckets are folded into half as many (:meth:`fold`): keys then share them,
+    which counts too much and says so in :attr:`degraded`, but forgets nothing. A fresh sketch is filled beside it and
+    takes over once it has seen a whole horizon.
     """
 
-    def __init__(self, seconds: int, at_least: int, *, budget: int = _PAIRS, spare: bool = False) -> None:
+    def __init__(self, seconds: int, at_least: int, *, spare: bool = False) -> None:
         """For windows of *seconds* and a threshold of *at_least*.
 
         Args:
             seconds: the window.
             at_least: the threshold.
-            budget: how many pairs to keep at most.
             spare: it is the fresh one beside another.
         """
         self.at_least = at_least
         self._seconds = seconds
-        self._keep = at_least * 2 + 8
-        self._budget = max(budget, 4 * self._keep)
         self._spare = spare
-        self._mask = _WIDE
-        self._buckets: dict[int, dict[Hashable, int]] = {}
-        self._pairs = 0
+        self._pairs = Pairs(at_least, max(seconds // 64, 1) * SECOND)
         self._low: int | None = None
         self._latest = 0
         self._next: DistinctSketch | None = None
         self._next_from = 0
 
     @property
+    def size(self) -> int:
+        """Bytes it holds."""
+        return self._pairs.size + (self._next.size if self._next is not None else 0)
+
+    @property
     def degraded(self) -> bool:
         """Whether keys share buckets because there were too many to keep apart."""
-        return self._mask != _WIDE
+        return self._pairs.folded
 
-    def add(self, key: Hashable, ts: int, weight: int, value: Hashable) -> bool:
-        """Take one value of *key* in."""
-        if self._low is not None and ts < self._low:
-            return True
-        self._latest = max(self._latest, ts)
-        bucket = hash(key) & self._mask
-        values = self._buckets.get(bucket)
-        if values is None:
-            values = self._buckets[bucket] = {}
-        seen = values.get(value)
-        if seen is None:
-            values[value] = ts
-            self._pairs += 1
-            if len(values) > self._keep:
-                self._trim(values)
-            if self._pairs > self._budget:
-                self._fold()
-                self._begin_next()
-        elif ts > seen:
-            values[value] = ts
+    def add(self, keys: Marks, ts: Ints, weights: Floats, values: Marks | None) -> None:
+        """Take values in, one of each of *keys*."""
+        if self._low is not None:
+            here = ts >= self._low
+            if not here.all():
+                keys, ts, weights = keys[here], ts[here], weights[here]
+                values = values[here] if values is not None else None
+        if values is None or not len(keys):
+            return
+        self._latest = max(self._latest, int(ts.max()))
+        self._pairs.add(keys, values, ts)
         if self._next is not None:
-            self._next.add(key, ts, weight, value)
-        return len(values) >= self.at_least
+            self._next.add(keys, ts, weights, values)
 
-    def likely(self, key: Hashable) -> bool:
-        """Whether *key* has enough values in all that is remembered."""
-        return len(self._buckets.get(hash(key) & self._mask, ())) >= self.at_least
+    def likely(self, keys: Marks) -> Bools:
+        """Which of *keys* have enough values in all that is remembered."""
+        return self._pairs.reach(keys)
 
-    def _trim(self, values: dict[Hashable, int]) -> None:
-        """Keep the latest. Whenever a dropped one would count, so do all those kept, and they are enough."""
-        latest = sorted(values.items(), key=lambda item: item[1], reverse=True)
-        kept = dict(latest[: self.at_least])
-        self._pairs -= len(values) - len(kept)
-        values.clear()
-        values.update(kept)
+    def crossed(self, keys: Marks, first: Ints, last: Ints) -> Bools:  # noqa: ARG002 - later values only count too much
+        """For which of *keys* some window within its ``first … last`` might hold *at_least* different values."""
+        found = self.likely(keys)
+        doubtful = np.flatnonzero(found)
+        if len(doubtful):
+            found[doubtful] = self._pairs.reach_since(keys[doubtful], first[doubtful])
+        if self._low is not None:
+            found |= first < self._low
+        return found
 
-    def _fold(self) -> None:
-        while self._pairs > self._budget * 3 // 4 and self._mask:
-            self._mask >>= 1
-            old, self._buckets, self._pairs = self._buckets, {}, 0
-            for bucket, values in old.items():
-                into = self._buckets.get(bucket & self._mask)
-                if into is None:
-                    self._buckets[bucket & self._mask] = values
-                    self._pairs += len(values)
-                    continue
-                self._pairs -= len(into)
-                for value, ts in values.items():
-                    into[value] = max(ts, into.get(value, ts))
-                self._pairs += len(into)
-                if len(into) > self._keep:
-                    self._trim(into)
+    def fold(self) -> bool:
+        """Take half the memory, or less, at the price of certainty; returns whether that could be done.
 
-    def crossed(self, key: Hashable, first: int, last: int) -> bool:  # noqa: ARG002 - later values only count too much
-        """Whether some window within *first* … *last* might hold *at_least* different values."""
-        if self._low is not None and first < self._low:
-            return True
-        values = self._buckets.get(hash(key) & self._mask)
-        if values is None or len(values) < self.at_least:
+        Where the fresh one is the larger, that is folded.
+        """
+        if self._next is not None and self._next._pairs.size > self._pairs.size:  # noqa: SLF001 - its own kind
+            return self._next.fold()
+        if not self._pairs.fold():
             return False
-        return sum(ts >= first for ts in values.values()) >= self.at_least
+        if self._next is None and not self._spare:
+            # All that is later than anything seen so far arrives from now on: from there the fresh one is complete.
+            self._begin_next()
+        return True
 
     def forget(self, before: int) -> None:
         """Drop values last seen before that time."""
         if self._low is not None and before <= self._low:
             return
         self._low = before
-        for bucket in list(self._buckets):
-            values = self._buckets[bucket]
-            for value in [value for value, ts in values.items() if ts < before]:
-                del values[value]
-                self._pairs -= 1
-            if not values:
-                del self._buckets[bucket]
+        self._pairs.forget(before)
         self._renew(before)
 
     def _begin_next(self) -> None:
-        if self._next is None and not self._spare:
-            # All that is later than anything seen so far arrives from now on: from there the fresh one is complete.
-            self._next = DistinctSketch(self._seconds, self.at_least, budget=self._budget, spare=True)
-            self._next_from = self._latest + 1
+        self._next = DistinctSketch(self._seconds, self.at_least, spare=True)
+        self._next_from = self._latest + 1
 
     def _renew(self, before: int) -> None:
         fresh = self._next
@@ -266,7 +292,6 @@ class DistinctSketch:
             return
         fresh.forget(before)
         if before >= self._next_from:
-            self._mask, self._buckets, self._pairs = fresh._mask, fresh._buckets, fresh._pairs  # noqa: SLF001 - its own kind
-            self._next = None
+            self._pairs, self._next = fresh._pairs, None  # noqa: SLF001 - its own kind
             if self.degraded:
                 self._begin_next()

@@ -8,6 +8,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
+import numpy as np
+
+from bearerwatch.detect.marks import Floats, Ints
+from bearerwatch.detect.rows import Places
+
 __all__ = ["Tally"]
 
 _SPARE = 16
@@ -43,6 +48,17 @@ class Tally:
         if len(kept) > self._most[step]:
             self._from[step] = kept[0][0] + 1
             del kept[0]
+
+    def take(self, steps: Places, times: Ints, weights: Floats) -> None:
+        """Take in many events at once: of each the step, when it was, and what it stands for."""
+        for step in range(len(self._steps)):
+            mine = np.flatnonzero(steps == step)
+            if len(mine) > self._most[step]:  # earlier ones would be dropped again
+                mine = mine[np.argsort(times[mine], kind="stable")]
+                self._from[step] = max(self._from[step], int(times[mine[-self._most[step] - 1]]) + 1)
+                mine = mine[-self._most[step] :]
+            for ts, weight in zip(times[mine].tolist(), weights[mine].tolist(), strict=True):
+                self.add(step, ts, int(weight))
 
     def forget(self, before: int) -> None:
         """Let go of what lies before that time: nobody will ask about it."""

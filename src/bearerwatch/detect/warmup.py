@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 import duckdb
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bearerwatch.detect import duckdb_sql as sql
 from bearerwatch.detect.ir import ValueCount
-from bearerwatch.detect.islands import instant
+from bearerwatch.detect.islands import SECOND, instant
+from bearerwatch.detect.marks import hashed, mixed
 from bearerwatch.detect.recent import Recent
 from bearerwatch.detect.sketch import CountSketch
 from bearerwatch.detect.watch import Stage, Watch, Watches
@@ -20,7 +23,8 @@ from bearerwatch.store.tables import LIVE, segments
 
 __all__ = ["newest_event", "warm_up"]
 
-_CHUNK = 20_000
+_SLICES = 24
+_SHORTEST = 60 * SECOND
 
 
 def newest_event(conn: Connection) -> datetime | None:
@@ -42,34 +46,37 @@ def warm_up(
     lake.reading(instant(since), None, lambda events: recent.load(events, since))
     for watch in watches.all:
         for stage in watch.stages:
-            _fill(con, lake, watch, stage, clock - watch.horizon)
+            _fill(con, lake, watch, stage, clock)
         watch.forget(clock - watch.horizon)
 
 
-def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, watch: Watch, stage: Stage, before: int) -> None:
-    sketch, group_by = stage.sketch, watch.rule.group_by
+def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, watch: Watch, stage: Stage, clock: int) -> None:
+    sketch, group_by, before = stage.sketch, watch.rule.group_by, clock - watch.horizon
     if sketch is None:
         return
     match stage.step, sketch:
         case ValueCount(field=field), _:
             start = before
-            what = f"max(epoch_us(ts)) AS at, 1 AS weight, {sql.column(field)} AS value"
+            what = f"max(epoch_us(ts)) AS at, 1 AS weight, CAST({sql.column(field)} AS VARCHAR) AS value"
         case _, CountSketch(width=width):
             start = before // width * width  # a pane is known whole or not at all
             what = f"epoch_us(ts) // {width} * {width} AS at, sum({sql.WEIGHT}) AS weight, NULL AS value"
         case _:
             raise TypeError(f"no way to fill a {type(sketch).__name__}")
-    where = f"ts >= make_timestamp({start}) AND {sql.step_where(stage.step, group_by)}"
+    names = [f"k{i}" for i in range(len(group_by))]
 
-    def feed(events: str) -> None:
-        # A connection of its own: the shared one must not be left with rows to fetch.
-        cursor = con.cursor()
-        try:
-            cursor.execute(f"SELECT {what}, {sql.key_columns(group_by)} FROM {events} WHERE {where} GROUP BY ALL")
-            while rows := cursor.fetchmany(_CHUNK):
-                for at, weight, value, *key in rows:
-                    sketch.add(tuple(key), at, int(weight), value)
-        finally:
-            cursor.close()
+    def feed(events: str, bounds: str) -> None:
+        found = con.execute(
+            f"SELECT {what}, {sql.key_columns(group_by)} FROM {events} "
+            f"WHERE {bounds} AND {sql.step_where(stage.step, group_by)} GROUP BY ALL"
+        ).fetchnumpy()
+        keys = mixed([hashed(found[name]) for name in names])
+        values = hashed(found["value"]) if isinstance(stage.step, ValueCount) else None
+        sketch.add(keys, found["at"].astype(np.int64), found["weight"].astype(np.float64), values)
 
-    lake.reading(instant(start), None, feed)
+    # Slice by slice, for a day at once would be more than there is room for. The last one has no end.
+    slices = max(1, min(_SLICES, (clock - start) // _SHORTEST))
+    ends = [start + (clock - start) * i // slices for i in range(slices)]
+    for low, high in zip(ends, [*ends[1:], None], strict=True):
+        bounds = f"ts >= make_timestamp({low})" + ("" if high is None else f" AND ts < make_timestamp({high})")
+        lake.reading(instant(low), None if high is None else instant(high), partial(feed, bounds=bounds))

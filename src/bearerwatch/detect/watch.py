@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
-import duckdb
+import numpy as np
 
 from bearerwatch.detect import duckdb_sql as sql
-from bearerwatch.detect.fields import TYPES
 from bearerwatch.detect.ir import (
     EventCount,
     Rule,
     Selection,
     Step,
     ValueCount,
-    compared_of,
-    moments_of,
+    Windowed,
+    leaves,
     outcomes_of,
     reach,
     selections_of,
 )
-from bearerwatch.detect.ir import Sequence as Ordered
+from bearerwatch.detect.ir_keyed import Keyed
+from bearerwatch.detect.ir_needs import needs
 from bearerwatch.detect.islands import SECOND, Key
-from bearerwatch.detect.rows import TS, WEIGHT, Columns, Row, Touched
+from bearerwatch.detect.marks import Bools, Marks
+from bearerwatch.detect.rows import Batch, Places, Touched
+from bearerwatch.detect.selecting import BITS, Selecting
 from bearerwatch.detect.sketch import CountSketch, DistinctSketch, Sketch
 from bearerwatch.detect.tally import Tally
 
@@ -33,22 +34,26 @@ __all__ = ["Stage", "Watch", "Watches"]
 
 _SLACK = timedelta(seconds=30)
 """Kept beyond what is needed, so that forgetting can be seldom."""
+_BUDGET = 256 << 20
+"""Bytes of all sketches together, past which those that count values are folded."""
 _MICROSECOND = timedelta(microseconds=1)
-_MOST_KNOWN = 50_000
 _EVER = -(2**62)
+_NONE = np.empty(0, np.uint64)
 
 
 @dataclass(slots=True, eq=False)
 class Stage:
-    """One step of one rule: which events it takes, and its sketch (None where one event is enough)."""
+    """One step of one rule: which events it takes, and its sketch (None where there is nothing to count)."""
 
-    watch: Watch
     step: Step
     selection: int
     """Number of its selection; steps with the same one share it."""
-    key: Callable[[Row], Key]
+    keys: tuple[int, ...]
+    """Which columns are the key."""
     value: int | None
-    """Where the counted value is found in a row; None if events are counted."""
+    """Which column is counted; None if events are counted."""
+    known: tuple[int, ...]
+    """Which columns must be known besides."""
     sketch: Sketch | None
 
     @property
@@ -61,12 +66,14 @@ class Stage:
         """Within how many µs; 0 where one event is enough."""
         return 0 if isinstance(self.step, Selection) else self.step.seconds * SECOND
 
-    def taking(self, row: Row) -> Key | None:
-        """The key of *row*, if all that this step needs of it is known."""
-        key = self.key(row)
-        if None in key or (self.value is not None and row[self.value] is None):
-            return None
-        return key
+    def take(self, batch: Batch) -> Places:
+        """Count what it wants of *batch*; returns where that is."""
+        known = (*self.keys, *self.known) if self.value is None else (*self.keys, *self.known, self.value)
+        here = batch.taken(self.selection, tuple(dict.fromkeys(known)), BITS)
+        if self.sketch is not None and len(here):
+            values = None if self.value is None else batch.marks(self.value)[here]
+            self.sketch.add(batch.keys(self.keys)[here], batch.ts[here], batch.weights[here], values)
+        return here
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +81,8 @@ class Watch:
     """One rule at work. Times in µs."""
 
     rule: Rule
+    correlation: Windowed
+    """What the rule means."""
     number: int
     reach: int
     """How long one event can change what holds."""
@@ -82,27 +91,69 @@ class Watch:
     outcomes: frozenset[str] | None
     """The only outcomes its events can have; None if any."""
     stages: list[Stage] = field(default_factory=list)
+    """What must be met for the rule to hold."""
+    others: list[Stage] = field(default_factory=list)
+    """What it looks at besides, such as events that speak against it."""
     known_from: int = _EVER
     """Around events from here on the sketches know everything."""
-    unsure: set[Key] = field(default_factory=set)
-    """Keys with new events from before."""
-    likely: set[Key] = field(default_factory=set)
-    """Keys with new events and perhaps enough of them for one step."""
     touched: dict[Key, Touched] = field(default_factory=dict)
     """What has arrived for the keys that may matter."""
 
-    def may_matter(self) -> set[Key]:
-        """The keys worth a second look; forgets which they were."""
-        keys = {key for key in self.likely if all(s.sketch is None or s.sketch.likely(key) for s in self.stages)}
-        keys |= self.unsure
-        self.unsure.clear()
-        self.likely.clear()
-        return keys
+    def take(self, batch: Batch, focused: Marks) -> None:
+        """Count *batch*, and note in ``touched`` what came for keys that may matter, and for those of *focused*."""
+        places = [stage.take(batch) for stage in (*self.stages, *self.others)]
+        columns = self.stages[0].keys
+        here = np.concatenate(places)
+        if not len(here):
+            return
+        steps = np.repeat(np.arange(len(places)), [len(place) for place in places])
+        keys = batch.keys(columns)[here]
+        wanted = self._likely(steps, keys)
+        if self.known_from > _EVER:
+            wanted |= batch.ts[here] < self.known_from
+        if len(focused):
+            wanted |= np.isin(keys, focused)
+        if not wanted.any():
+            return
+        chosen = np.unique(keys[wanted])
+        of = np.searchsorted(chosen, keys)
+        mine = np.flatnonzero(chosen[np.minimum(of, len(chosen) - 1)] == keys)
+        order = mine[np.lexsort((here[mine], of[mine]))]
+        begins = np.searchsorted(of[order], np.arange(len(chosen)))
+        times = batch.ts[here[order]]
+        first, last = np.minimum.reduceat(times, begins), np.maximum.reduceat(times, begins)
+        crossing = np.ones(len(chosen), np.bool_)
+        for stage in self.stages:
+            if stage.sketch is not None:
+                crossing &= stage.sketch.crossed(chosen, first - self.reach, last + self.reach)
+        kept = crossing | np.isin(chosen, focused) if len(focused) else crossing
+        ends = np.append(begins[1:], len(order))
+        for i in np.flatnonzero(kept).tolist():
+            span = order[begins[i] : ends[i]]
+            rows = here[span]
+            self.touched[batch.key(columns, int(rows[0]))] = Touched(
+                first=int(first[i]),
+                last=int(last[i]),
+                ids=batch.ids[rows if len(places) == 1 else np.unique(rows)],
+                mark=int(chosen[i]),
+                crossing=bool(crossing[i]),
+                steps=steps[span],
+                times=times[begins[i] : ends[i]],
+                weights=batch.weights[rows],
+            )
 
-    def might_hold(self, first: int, last: int, key: Key) -> bool:
-        """Whether every step might be met around events of *key* between *first* and *last*."""
-        low, high = first - self.reach, last + self.reach
-        return all(stage.sketch is None or stage.sketch.crossed(key, low, high) for stage in self.stages)
+    def _likely(self, steps: Places, keys: Marks) -> Bools:
+        """Which of *keys* perhaps have enough for every step."""
+        likely = np.ones(len(keys), np.bool_)
+        for number, stage in enumerate(self.stages):
+            if stage.sketch is None:
+                continue
+            if isinstance(stage.step, Selection):  # its own events are enough for it
+                doubtful = np.flatnonzero(likely & (steps != number))
+            else:
+                doubtful = np.flatnonzero(likely)
+            likely[doubtful] = stage.sketch.likely(keys[doubtful])
+        return likely
 
     def tally(self) -> Tally:
         """An empty tally of the steps."""
@@ -122,143 +173,90 @@ class Watch:
 
 
 class Watches:
-    """All rules at work. Which selections an event matches depends on a few of its fields alone, and is remembered."""
+    """All rules at work."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, rules: Iterable[Rule], lateness: timedelta) -> None:
+    def __init__(self, rules: Iterable[Rule], lateness: timedelta, *, budget: int | None = None) -> None:
         """Prepare every rule.
 
         Args:
-            con: what selections are evaluated by, so that they mean here what they mean in every query.
             rules: the rules.
             lateness: how late events may be within what the sketches remember.
+            budget: bytes of all sketches together; 256 MB unless told.
         """
-        self._con = con
-        self.columns = Columns()
-        self._wheres: dict[str, int] = {}
+        self.selecting = Selecting()
+        self._budget = _BUDGET if budget is None else budget
         self.all = [self._watch(number, rule, lateness) for number, rule in enumerate(rules)]
-        compared = {name for watch in self.all for name in compared_of(watch.rule.correlation)}
-        self._compared = [name for name in TYPES if name in compared]
-        self._place = [self.columns.index(f'"{name}"') for name in self._compared]
-        moments = sorted({at for watch in self.all for at in moments_of(watch.rule.correlation)})
-        if moments:  # of an event's time it is enough to know between which of them it lies
-            known = " ".join(f"WHEN ts < make_timestamp({at}) THEN {at - 1}" for at in moments)
-            self._place.append(self.columns.index(f"CASE {known} ELSE {moments[-1]} END"))
-        self._moments = bool(moments)
-        self._stages: dict[tuple[Any, ...], list[Stage]] = {}
 
     def _watch(self, number: int, rule: Rule, lateness: timedelta) -> Watch:
         correlation = rule.correlation
+        if isinstance(correlation, Keyed):
+            raise TypeError(f"{rule.name} is about what is remembered of keys, which no sketch holds")
         span = timedelta(seconds=reach(correlation))
         known = [outcomes_of(selection.where) for selection in selections_of(correlation)]
         watch = Watch(
             rule=rule,
+            correlation=correlation,
             number=number,
             reach=span // _MICROSECOND,
             horizon=(span + lateness + _SLACK) // _MICROSECOND,
             outcomes=None if None in known else frozenset().union(*(k for k in known if k is not None)),
         )
-        steps: tuple[Step, ...] = correlation.steps if isinstance(correlation, Ordered) else (correlation,)
-        keys = [self.columns.index(sql.key_column(name)) for name in rule.group_by]
+        steps = needs(correlation)
+        taken = {_leaf(step, rule.group_by) for step in steps}
+        others = [leaf for leaf in dict.fromkeys(leaves(correlation)) if leaf not in taken]
         for step in steps:
-            selection = step if isinstance(step, Selection) else step.selection
-            stage = Stage(
-                watch=watch,
-                step=step,
-                selection=self._wheres.setdefault(sql.predicate(selection.where), len(self._wheres)),
-                key=_key_of(keys),
-                value=self.columns.index(sql.column(step.field)) if isinstance(step, ValueCount) else None,
-                sketch=_sketch(step, correlation.seconds, alone=len(steps) == 1),
-            )
-            watch.stages.append(stage)
+            alone = len(steps) == 1 and not others
+            watch.stages.append(self._stage(step, rule, _sketch(step, watch.reach // SECOND, alone=alone)))
+        watch.others += [self._stage(selection, rule, None, names) for selection, names in others]
         return watch
 
-    def _learn(self, rows: Sequence[Row]) -> None:
-        """Find out which steps want events with the field values of *rows*."""
-        place, known = self._place, self._stages
-        new = list({values: None for row in rows if (values := tuple(row[i] for i in place)) not in known})
-        if not new:
-            return
-        if len(known) + len(new) > _MOST_KNOWN:
-            known.clear()
-            new = list({tuple(row[i] for i in place): None for row in rows})
-        lists = [f'unnest(${i + 1}::{TYPES[name]}[]) AS "{name}"' for i, name in enumerate(self._compared)]
-        if self._moments:
-            lists.append(f"make_timestamp(unnest(${len(place)}::BIGINT[])) AS ts")
-        columns = ", ".join(lists)
-        matches = ", ".join(f"coalesce({where}, FALSE)" for where in self._wheres)
-        found = self._con.execute(
-            f"SELECT {matches} FROM (SELECT {columns})",  # noqa: S608 - made by the dialect; values are parameters
-            [[values[i] for values in new] for i in range(len(place))],
-        ).fetchall()
-        stages = [stage for watch in self.all for stage in watch.stages]
-        for values, matched in zip(new, found, strict=True):
-            known[values] = [stage for stage in stages if matched[stage.selection]]
+    def _stage(self, step: Step, rule: Rule, sketch: Sketch | None, names: tuple[str, ...] = ()) -> Stage:
+        found = step if isinstance(step, Selection) else step.selection
+        number = self.selecting.selection(found)
+        counted = sql.column(step.field) if isinstance(step, ValueCount) else None
+        return Stage(
+            step=step,
+            selection=number,
+            keys=tuple(self.selecting.column(sql.key_column(name), number) for name in rule.group_by),
+            value=None if counted is None else self.selecting.column(counted, number),
+            known=tuple(self.selecting.column(sql.key_column(name), number) for name in names),
+            sketch=sketch,
+        )
 
-    def take(self, rows: Sequence[Row], focused: Mapping[int, Collection[Key]]) -> None:
+    def take(self, batch: Batch, focused: Mapping[int, Marks]) -> None:
         """Count new events, and note in ``touched`` those of keys that may matter.
 
         Args:
-            rows: the events.
+            batch: the events.
             focused: by number of the watch, the keys whose events are wanted in any case.
         """
-        if not self.all:
-            return
-        self._learn(rows)
-        known, place = self._stages, self._place
-        wanted: list[list[Stage]] = []
-        for row in rows:
-            stages = known[tuple([row[i] for i in place])]
-            wanted.append(stages)
-            for stage in stages:
-                key = stage.taking(row)
-                if key is None:
-                    continue
-                watch, sketch = stage.watch, stage.sketch
-                if sketch is None or sketch.add(key, row[TS], row[WEIGHT], stage.value and row[stage.value]):
-                    watch.likely.add(key)
-                if row[TS] < watch.known_from:
-                    watch.unsure.add(key)
-        self._pick(rows, wanted, focused)
+        for watch in self.all:
+            watch.take(batch, focused.get(watch.number, _NONE))
+        self._fit()
 
-    def add_to(self, tally: Tally, watch: Watch, rows: Iterable[Row]) -> None:
-        """Add *rows*, which are of the latest :meth:`take` and of one key, to the tally of that key."""
-        for row in rows:
-            stages = self._stages[tuple([row[i] for i in self._place])]
-            for i, stage in enumerate(watch.stages):
-                if stage in stages and stage.taking(row) is not None:
-                    tally.add(i, row[TS], row[WEIGHT])
+    @property
+    def size(self) -> int:
+        """Bytes of all sketches together."""
+        return sum(sketch.size for sketch in self._sketches())
 
-    def _pick(self, rows: Sequence[Row], wanted: list[list[Stage]], focused: Mapping[int, Collection[Key]]) -> None:
-        """A second look at the few keys that may matter, now that all is counted."""
-        keys = {watch.number: watch.may_matter() for watch in self.all}
-        if not any(keys.values()) and not any(focused.values()):
-            return
-        for row, stages in zip(rows, wanted, strict=True):
-            for stage in stages:
-                watch = stage.watch
-                mine, others = keys[watch.number], focused[watch.number]
-                if not mine and not others:
-                    continue
-                key = stage.taking(row)
-                if key is None or not (key in mine or key in others):
-                    continue
-                ts, touched = row[TS], watch.touched.get(key)
-                if touched is None:
-                    watch.touched[key] = Touched(ts, ts, [row])
-                    continue
-                if touched.rows[-1] is not row:
-                    touched.rows.append(row)
-                touched.first = min(touched.first, ts)
-                touched.last = max(touched.last, ts)
+    def _sketches(self) -> list[Sketch]:
+        return [stage.sketch for watch in self.all for stage in watch.stages if stage.sketch is not None]
+
+    def _fit(self) -> None:
+        """Keep to the budget: the largest of those that count values are folded."""
+        while self.size > self._budget:
+            largest = sorted(
+                (s for s in self._sketches() if isinstance(s, DistinctSketch)), key=lambda s: s.size, reverse=True
+            )
+            if not any(sketch.fold() for sketch in largest):
+                return
 
 
-def _key_of(indexes: Sequence[int]) -> Callable[[Row], Key]:
-    match indexes:
-        case [a]:
-            return lambda row: (row[a],)
-        case [a, b]:
-            return lambda row: (row[a], row[b])
-    return lambda row: tuple(row[i] for i in indexes)
+def _leaf(step: Step, keys: tuple[str, ...]) -> tuple[Selection, tuple[str, ...]]:
+    """The same as :func:`~bearerwatch.detect.ir.leaves` says it."""
+    if isinstance(step, Selection):
+        return step, keys
+    return step.selection, (*step.group_by, step.field) if isinstance(step, ValueCount) else step.group_by
 
 
 def _sketch(step: Step, seconds: int, *, alone: bool) -> Sketch | None:
