@@ -20,6 +20,7 @@ from sigma.conversion.base import Backend
 from bearerwatch.detect.documents import read
 from bearerwatch.detect.ir import EventCount, Rule, Sequence, ValueCount
 from bearerwatch.detect.sigma.complaints import CANNOT, quietly, said
+from bearerwatch.detect.sigma.plugin import episodes, statement
 from bearerwatch.detect.sigma.reading import read_rule
 from bearerwatch.detect.sigma.targets import SCHEMAS, pipeline
 from bearerwatch.errors import ConfigurationError
@@ -67,7 +68,7 @@ def convert(
     documents = [document.data for document in read(path)]
     write = _Writer(name, backend, schema, form, index)
     if name == _OURS:
-        return Converted(rule.name, tuple(write(documents)), ())
+        return Converted(rule.name, ((episodes if form == "episodes" else statement)(rule.correlation, "events"),), ())
     data = [{key: value for key, value in one.items() if key != _OURS} for one in documents]
     told = []
     if any("detect" in one[_OURS] for one in documents if isinstance(one.get(_OURS), dict)):
