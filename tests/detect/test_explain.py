@@ -5,15 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bearerwatch.detect.explain import Explanation, Query, explain
 from bearerwatch.detect.ir import EventCount, Rule, Sequence, ValueCount
+from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Learned, Silence, Travel
+from bearerwatch.detect.ir_windows import Bound, Function, Joint, Measure, Met, Quantor, Relation, Temporal
+from bearerwatch.detect.rulebook import load_rules
+from bearerwatch.detect.ruletest import batch
+from bearerwatch.detect.scenario import read_scenarios, scenario_file
 from bearerwatch.detect.words import sentence
+from bearerwatch.store.episodes import Episode
 from detect import oracle
-from detect.rules import ALL, CHAINED, EXCEPTED, FIVE_IN_TEN, SHARED, THREE_STEPS, UNTIL
+from detect.rules import ALL, CHAINED, EXCEPTED, FAILED, FIVE_IN_TEN, LET_IN, MISSING, SHARED, THREE_STEPS, UNTIL, rule
 from detect.test_differential import World, arrivals
 from detect.world import T0, Collector, event
 
@@ -23,7 +30,7 @@ Make = Callable[..., Collector]
 def asking(box: Collector) -> Query:
     """The collector's own lake, asked as a reader asks it."""
 
-    def query(text: str, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    def query(text: str, *, since: datetime | None, until: datetime | None) -> list[dict[str, Any]]:
         def work(events: str) -> list[dict[str, Any]]:
             cursor = box.con.execute(text.format(events=events))
             names = [column[0] for column in cursor.description or ()]
@@ -51,7 +58,7 @@ def test_what_is_named_is_what_was_counted(collector: Make, rule: Rule) -> None:
     box = collector(rule)
     box.tick(events, 400)
     box.commit()
-    found = explained(box, rule, limit=10_000)
+    found = explained(box, rule, limit=10_000)[:4]
     assert found
     for episode, why in found:
         assert (why.hits, why.peak.n) == (episode.hits, episode.peak)
@@ -161,3 +168,120 @@ def test_rules_are_told_in_words() -> None:
     )
     assert "then an event where outcome is success" in sentence(CHAINED.correlation)
     assert f"before {UNTIL:%Y-%m-%d %H:%M} UTC" in sentence(EXCEPTED.correlation)
+
+
+MEASURES = [
+    rule(
+        "sum", Measure((FAILED,), ("client_ip",), 20, Function.SUM, (Bound(Relation.GT, Decimal(50)),), "duration_us")
+    ),
+    rule("few", Measure((LET_IN, FAILED), ("client_ip",), 20, Function.COUNT, (Bound(Relation.LT, Decimal(3)),))),
+    rule(
+        "bursts",
+        Measure(
+            (EventCount(FAILED, ("client_ip", "service"), 10, 2),),
+            ("client_ip",),
+            30,
+            Function.DISTINCT,
+            (Bound(Relation.GTE, Decimal(2)),),
+            "service",
+        ),
+    ),
+    rule(
+        "together",
+        Temporal(
+            (EventCount(FAILED, ("client_ip",), 10, 2), LET_IN, MISSING),
+            ("client_ip",),
+            20,
+            Joint(Quantor.ALL, (Met(0), Met(1), Joint(Quantor.NONE, (Met(2),)))),
+        ),
+    ),
+]
+LEARNED = Learned((), 2, 10, 9, 300)
+PAST = [
+    rule("country", FirstSeen(LET_IN, ("presented_id",), 30, ("country",), LEARNED, 5)),
+    rule("journey", Travel(LET_IN, ("presented_id",), 60, 300, 20_000, 50, (), LEARNED, 5)),
+    rule("more", Baseline(FAILED, FAILED, ("client_ip",), 20, 4, 1.5, 2, 20, 4, 15, 5)),
+    rule("silent", Silence(FAILED, ("client_ip",), 15, 10, 1.5, 3, 15, 300, 5)),
+]
+
+
+def alerts(box: Collector, one: Rule) -> list[Episode]:
+    """What the query over the whole lake makes of it, as alerts."""
+    found = box.lake.reading(None, None, lambda relation: batch(one, box.con, relation))
+    return [
+        Episode(
+            id="0" * 32,
+            rule=one.name,
+            rule_version=one.version,
+            title=one.title,
+            level=one.level,
+            key=dict(zip(one.group_by, each.key, strict=True)),
+            first_hit=each.first,
+            last_hit=each.last,
+            opened_at=each.first,
+            peak=each.peak,
+            hits=each.hits,
+        )
+        for each in found
+    ]
+
+
+def traffic(seed: int) -> list[Any]:
+    rnd = random.Random(seed)
+    places = [("DE", 52.5, 13.4), ("DE", 48.1, 11.6), ("JP", 35.7, 139.7), ("US", 40.7, -74.0)]
+    found = []
+    for _ in range(300):
+        at = rnd.choice([rnd.uniform(0, 200), rnd.uniform(300, 310)])
+        country, lat, lon = rnd.choice([places[0]] * 9 + places)
+        found.append(
+            event(
+                at,
+                rnd.choice(["invalid", "success", "success", "missing"]),
+                client_ip=rnd.choice(["192.0.2.1", "192.0.2.2"]),
+                service=rnd.choice(["shop", "bank"]),
+                presented_id=f"k00000000:{rnd.randrange(2):032x}",
+                duration_us=rnd.randrange(40),
+                country=country,
+                lat=lat,
+                lon=lon,
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("one", [*MEASURES, *PAST], ids=lambda one: one.name)
+def test_every_kind_of_rule_is_explained(collector: Make, one: Rule) -> None:
+    """The hits and the peak are those of the query over everything, though only the key's events are read."""
+    box = collector()
+    box.append([*traffic(3), event(600, "success", client_ip="198.51.100.1")])
+    box.commit()
+    found = alerts(box, one)[:4]
+    assert found
+    for episode in found:
+        why = explain(one, episode, asking(box))
+        assert why is not None
+        assert (why.hits, why.peak.n, why.first.at) == (episode.hits, episode.peak, episode.first_hit)
+        assert why.remarks == []
+        assert why.first.parts
+        assert why.unless
+    if one.name == "sum":
+        part = why.peak.parts[0]
+        assert sum(int(value) * number for value, number in part.values.items()) == why.peak.n
+    if one.name == "few":
+        assert sum(part.counted for part in why.peak.parts) == why.peak.n
+    if one.name == "bursts":
+        assert why.peak.parts[0].counted == why.peak.n
+
+
+@pytest.mark.parametrize("one", load_rules(), ids=lambda one: one.name)
+def test_the_rules_that_come_with_us_are_explained(collector: Make, one: Rule) -> None:
+    assert one.path is not None
+    scenario = next(each for each in read_scenarios(scenario_file(one.path)) if each.expect)
+    box = collector()
+    box.append(scenario.events)
+    box.commit()
+    for episode in alerts(box, one):
+        why = explain(one, episode, asking(box))
+        assert why is not None
+        assert (why.hits, why.peak.n) == (episode.hits, episode.peak)
+        assert all(part.counted >= (part.needed or 0) for part in why.first.parts)
