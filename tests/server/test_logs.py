@@ -22,7 +22,7 @@ import fakes
 from bearerwatch.cli._joined import joined
 from bearerwatch.event import REPEATED, AuthEvent, Outcome
 from bearerwatch.flask import Bearerwatch
-from bearerwatch.ingest.lines import RawLine
+from bearerwatch.ingest.lines import Slice
 from bearerwatch.ingest.log_source import LogSource
 from bearerwatch.ingest.tail import SpoolTail
 from bearerwatch.store import episodes
@@ -84,7 +84,7 @@ def test_lines_become_events_and_tokens_in_them_do_not(site: Any, tmp_path: Path
 def test_a_request_that_gateway_and_service_saw_is_counted_once(
     site: Any, tmp_path: Path, until: Any, event: Callable[..., AuthEvent]
 ) -> None:
-    """Twelve refusals, each told of twice, are no brute force; twenty of a gateway alone are one."""
+    """Twelve refusals, each told of twice, are no brute force; a hundred of a gateway alone are one."""
     log = tmp_path / "access.log"
     sink = site.sink()
     running = site.start(tails=(_tail(log),))
@@ -98,7 +98,7 @@ def test_a_request_that_gateway_and_service_saw_is_counted_once(
     assert _alerts(site) == []
 
     with log.open("a") as file:
-        file.writelines(_line(100 + number) for number in range(20))
+        file.writelines(_line(100 + number) for number in range(100))
     until(lambda: _alerts(site) == ["brute_force_address"])
     running.stop()
 
@@ -107,10 +107,10 @@ def test_what_comes_while_spools_are_read_is_counted_once(
     site: Any, tmp_path: Path, until: Any, event: Callable[..., AuthEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line is not taken in before its request's event, though the spool had been read when both were written."""
-    log, sink, theirs = tmp_path / "access.log", site.sink(), SpoolTail.poll
+    log, sink, theirs = tmp_path / "access.log", site.sink(), SpoolTail.slices
     numbers = iter(range(12))
 
-    def poll(self: SpoolTail, *args: Any, **kwargs: Any) -> list[RawLine]:
+    def slices(self: SpoolTail, *args: Any, **kwargs: Any) -> list[Slice]:
         found = theirs(self, *args, **kwargs)
         if (number := next(numbers, None)) is not None:
             sink.send(_refused(event, number))
@@ -118,7 +118,7 @@ def test_what_comes_while_spools_are_read_is_counted_once(
                 file.write(_line(number))
         return found
 
-    monkeypatch.setattr(SpoolTail, "poll", poll)
+    monkeypatch.setattr(SpoolTail, "slices", slices)
     running = site.start(tails=(_tail(log),))
     until(lambda: len(site.ids()) == 24)
     running.stop()
@@ -135,7 +135,7 @@ def test_an_id_that_was_seen_hides_nothing(
     running = site.start(tails=(_tail(log),))
     sink.send(_refused(event, 0))
     with log.open("a") as file:
-        file.writelines(_line(number, request_id="request-000000") for number in range(20))
+        file.writelines(_line(number, request_id="request-000000") for number in range(101))
     until(lambda: _alerts(site) == ["brute_force_address"])
     running.stop()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
+from bearerwatch.callers import address
 from bearerwatch.redact import redact_text
 
-__all__ = ["cleaner", "printable"]
+__all__ = ["CLEANERS", "canonical_address", "cleaner", "printable"]
 
 _READ = 4_096
 """How many characters of a text are looked at: more than any bound below, so that redaction sees whole tokens."""
@@ -49,3 +52,42 @@ def cleaner(limit: int, *, remember: int = 4_096) -> Callable[[str], str]:
         return cached(text) if len(text) <= _CACHED else clean(text)
 
     return choose
+
+
+_short, _medium = cleaner(256), cleaner(512)
+_word = cleaner(32, remember=256)
+CLEANERS: dict[str, Callable[[str], str]] = {
+    "reason": _short,
+    "service": _short,
+    "instance": _short,
+    "method": _word,
+    "route": _medium,
+    "path": cleaner(1_024, remember=8_192),
+    "scheme": _word,
+    "token_kind": _word,
+    "token_source": _word,
+    "subject_id": _short,
+    "client_id": _short,
+    "issuer": _medium,
+    "scopes": (_long := cleaner(2_048)),
+    "required_scopes": _long,
+    "user_agent": _medium,
+    "detail": cleaner(4_096, remember=256),
+    "request_id": _short,
+}
+"""What makes each free text of an event fit to keep."""
+
+
+@lru_cache(maxsize=16_384)
+def canonical_address(text: str) -> str:
+    """The canonical form of an IP address; an IPv4 address mapped into IPv6 is the IPv4 address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(text) > 64:
+        raise ValueError("not an IP address")
+    with suppress(OSError):  # of four numbers the system says it ten times as fast
+        if ":" not in text and socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text)) == text:
+            return text
+    return str(address(text.partition("%")[0]))

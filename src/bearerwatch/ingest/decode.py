@@ -7,21 +7,21 @@ traces out by making them ugly.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from bearerwatch.callers import address
 from bearerwatch.event import REPEATED, SCHEMA_VERSION, AuthEvent, Kind
-from bearerwatch.ingest.clean import cleaner
+from bearerwatch.ingest.clean import CLEANERS, canonical_address
 from bearerwatch.ingest.geo import Geo
-from bearerwatch.ingest.lines import MAX_LINE, RawLine
+from bearerwatch.ingest.lines import MAX_LINE, RawLine, Slice
+from bearerwatch.ingest.plain import STAMP, Found, Plain
 from bearerwatch.ingest.recent import Recent
 from bearerwatch.ingest.told import Told
 
@@ -59,25 +59,6 @@ class _Version(msgspec.Struct):
     schema_version: Any = None
 
 
-_short, _medium, _path, _long = cleaner(256), cleaner(512), cleaner(1_024, remember=8_192), cleaner(2_048)
-_TEXTS = (
-    ("reason", _short),
-    ("service", _short),
-    ("instance", _short),
-    ("method", cleaner(32, remember=256)),
-    ("route", _medium),
-    ("path", _path),
-    ("scheme", cleaner(32, remember=256)),
-    ("token_kind", cleaner(32, remember=256)),
-    ("token_source", cleaner(32, remember=256)),
-    ("subject_id", _short),
-    ("client_id", _short),
-    ("issuer", _medium),
-    ("scopes", _long),
-    ("required_scopes", _long),
-    ("user_agent", _medium),
-    ("detail", cleaner(4_096, remember=256)),
-)
 _PLACE = ("country", "city", "lat", "lon", "asn")
 _WHAT_TO_DO = {
     "schema_version": "schema_version must be 1",
@@ -143,6 +124,7 @@ class Decoder:
         self._skew = skew
         self._oldest = oldest
         self._recent = Recent(remember)
+        self._plain = Plain(geo)
         self._strict = msgspec.json.Decoder(_Wire)
         self._lenient = msgspec.json.Decoder(_Lenient)
         self._version = msgspec.json.Decoder(_Version)
@@ -154,34 +136,71 @@ class Decoder:
 
     def __call__(self, raws: Iterable[RawLine], now: datetime) -> Decoded:
         """What *raws*, received at *now* (aware UTC), are."""
+        runs = itertools.groupby(raws, lambda raw: (raw.source, raw.segment))
+        return self.slices([Slice.of(list(run)) for _, run in runs], now)
+
+    def slices(self, slices: Sequence[Slice], now: datetime) -> Decoded:
+        """What the lines in *slices*, received at *now* (aware UTC), are: plain ones are told at a glance."""
         latest = now + self._skew
         oldest = datetime(2000, 1, 1, tzinfo=UTC) if self._oldest is None else now - self._oldest
+        lines = [line for found in slices for line in found.lines]
+        # Who told of which request is asked event by event.
+        found = self._plain(lines, oldest, latest) if self.told is None else Found(range(len(lines)), None)
+        runs = [(source, sum(len(one.lines) for one in run)) for source, run in itertools.groupby(slices, _source)]
+        tails = {source: self._tail(source, now) for source, _ in runs}
+        if not found.odd and self._all_new(runs, lines):
+            taken: list[bytes] = []
+            for source, count in runs:
+                start, end, tail = len(taken), len(taken) + count, tails[source]
+                if found.places is None:
+                    taken += [line[:-1] + tail for line in lines[start:end]]
+                else:
+                    both = zip(lines[start:end], found.places[start:end], strict=True)
+                    taken += [line[:-1] + place + tail for line, place in both]
+            decoded = Decoded(taken, [], 0, _newest(lines))
+        else:
+            decoded = self._one_by_one(slices, found, oldest, latest, tails)
+        self.counts["accepted"] += len(decoded.lines)
+        self.counts["duplicates"] += decoded.duplicates
+        return decoded
+
+    def _all_new(self, runs: Iterable[tuple[str, int]], lines: list[bytes]) -> bool:
+        """Whether no line came before; only then all are remembered."""
+        keys: list[int] = []
+        for source, count in runs:
+            keys += self._recent.keys(source, lines[len(keys) : len(keys) + count])
+        return self._recent.all_new(keys)
+
+    def _tail(self, source: str, now: datetime) -> bytes:
         received = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        tails: dict[str, bytes] = {}
+        return b"," + self._encode({"received_at": received, "source": source})[1:]
+
+    def _one_by_one(
+        self, slices: Sequence[Slice], found: Found, oldest: datetime, latest: datetime, tails: dict[str, bytes]
+    ) -> Decoded:
+        """The same where some lines are odd, or repeat others."""
+        odd = frozenset(found.odd)
         lines: list[bytes] = []
+        plain: list[bytes] = []
         rejected: list[Rejection] = []
         duplicates = 0
         newest: datetime | None = None
-        for raw in raws:
-            event = self._event(raw)
-            if not isinstance(event, Rejection):
-                event = self._checked(raw, event, oldest, latest)
+        for number, raw in enumerate(raw for one in slices for raw in one.raws):
+            event = self._checked(raw, self._event(raw), oldest, latest) if number in odd else None
             if isinstance(event, Rejection):
                 rejected.append(event)
                 self.counts[f"rejected_{event.code}"] += 1
-                continue
-            if self._recent.seen(raw.source, raw.line):
+            elif self._recent.seen(raw.source, raw.line):
                 duplicates += 1
-                continue
-            tail = tails.get(raw.source)
-            if tail is None:
-                tail = tails[raw.source] = b"," + self._encode({"received_at": received, "source": raw.source})[1:]
-            lines.append(self._encode(event)[:-1] + tail)
-            if newest is None or event.ts > newest:
-                newest = event.ts
-        self.counts["accepted"] += len(lines)
-        self.counts["duplicates"] += duplicates
-        return Decoded(lines, rejected, duplicates, newest)
+            elif event is None:
+                place = b"" if found.places is None else found.places[number]
+                lines.append(raw.line[:-1] + place + tails[raw.source])
+                plain.append(raw.line)
+            else:
+                lines.append(self._encode(event)[:-1] + tails[raw.source])
+                newest = event.ts if newest is None else max(newest, event.ts)
+        others = _newest(plain)
+        return Decoded(lines, rejected, duplicates, max(filter(None, (newest, others)), default=None))
 
     def _event(self, raw: RawLine) -> _Wire | Rejection:
         if raw.length >= 0 or len(raw.line) > MAX_LINE:
@@ -198,7 +217,9 @@ class Decoder:
             self.counts["unknown_fields"] += 1
         return event
 
-    def _checked(self, raw: RawLine, event: _Wire, oldest: datetime, latest: datetime) -> _Wire | Rejection:
+    def _checked(self, raw: RawLine, event: _Wire | Rejection, oldest: datetime, latest: datetime) -> _Wire | Rejection:
+        if isinstance(event, Rejection):
+            return event
         ts = event.ts
         if ts > latest:
             ahead = f"{self._skew.total_seconds():.0f} s"
@@ -215,16 +236,16 @@ class Decoder:
             return Rejection(raw, "invalid", "client_ip and peer_ip must be IP addresses without a port")
         if ts.tzinfo is not UTC:
             changes["ts"] = ts.astimezone(UTC)
-        for name, clean in _TEXTS:
+        for name, clean in CLEANERS.items():
             text = getattr(event, name)
-            if text is not None and (cleaned := clean(text)) != text:
+            if text is None or (name == "request_id" and _PLAIN_ID(text)):
+                continue
+            if (cleaned := clean(text)) != text:
                 changes[name] = cleaned
-        if event.request_id is not None and not _PLAIN_ID(event.request_id):
-            changes["request_id"] = _short(event.request_id)
         if event.expires_at is not None and not 0 <= event.expires_at < _MAX_NUMERIC_DATE:
             changes["expires_at"] = None
         if event.service is None:
-            changes["service"] = _short(raw.source.partition(":")[2])
+            changes["service"] = CLEANERS["service"](raw.source.partition(":")[2])
         told, request_id = self.told, event.request_id
         if told is not None and request_id is not None and event.kind is Kind.AUTH and told(raw.source, request_id):
             changes["reason"] = REPEATED
@@ -237,10 +258,10 @@ class Decoder:
             ValueError: an address is none.
         """
         changes: dict[str, Any] = {name: None for name in _PLACE if getattr(event, name) is not None}
-        if event.peer_ip is not None and (peer := _address(event.peer_ip)) != event.peer_ip:
+        if event.peer_ip is not None and (peer := canonical_address(event.peer_ip)) != event.peer_ip:
             changes["peer_ip"] = peer
         if event.client_ip is not None:
-            if (client := _address(event.client_ip)) != event.client_ip:
+            if (client := canonical_address(event.client_ip)) != event.client_ip:
                 changes["client_ip"] = client
             if self._geo is not None:
                 changes.update(self._geo(client)._asdict())
@@ -273,13 +294,11 @@ class Decoder:
         return Rejection(raw, "invalid", f"{message[:200]}; see bearerwatch.event.AuthEvent")
 
 
-@lru_cache(maxsize=16_384)
-def _address(text: str) -> str:
-    """The canonical form of an IP address; an IPv4 address mapped into IPv6 is the IPv4 address.
+def _source(found: Slice) -> str:
+    return found.source
 
-    Raises:
-        ValueError: it is none.
-    """
-    if len(text) > 64:
-        raise ValueError("not an IP address")
-    return str(address(text.partition("%")[0]))
+
+def _newest(plain: list[bytes]) -> datetime | None:
+    """The latest time in *plain* lines, all of which say it in the same place and form."""
+    stamps = [line[STAMP] for line in plain]
+    return datetime.fromisoformat(max(stamps).decode()) if stamps else None

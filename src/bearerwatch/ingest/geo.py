@@ -73,6 +73,8 @@ class Geo:
         self._files = [_File(path, *self._load(path)) for path in paths]
         self._looked_at = time.monotonic()
         self._cached: Callable[[str], Place] = lru_cache(_REMEMBER)(self._find)
+        self.generation = 0
+        """How often files were read anew: what was found before may be wrong then."""
 
     def __call__(self, address: str) -> Place:
         """Where the IP *address*, in its canonical form, is."""
@@ -101,6 +103,7 @@ class Geo:
             file.reader, file.identity = reader, identity
             changed = True
         if changed:
+            self.generation += 1
             self._cached = lru_cache(_REMEMBER)(self._find)
         return changed
 

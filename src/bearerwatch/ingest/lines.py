@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["HEAD", "MAX_LINE", "RawLine"]
+__all__ = ["HEAD", "MAX_LINE", "RawLine", "Slice"]
 
 MAX_LINE = 65_536
 """Longest line taken, in bytes, without its newline. An event with every field at its bound has under 20 kB."""
@@ -31,3 +32,32 @@ class RawLine(NamedTuple):
     def offset(self) -> int:
         """Where the line begins in its segment, in bytes."""
         return max(0, self.end - (len(self.line) if self.length < 0 else self.length) - 1)
+
+
+@dataclass(slots=True)
+class Slice:
+    """Some lines of one segment that stand one behind the other, and where they came from."""
+
+    source: str
+    segment: str
+    start: int
+    """Offset in the segment where the first of them begins, in bytes."""
+    lines: list[bytes]
+    """The lines without their newlines. Of one that is too long nothing: see :attr:`raws`."""
+    _raws: list[RawLine] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, raws: list[RawLine]) -> Slice:
+        """At least one line of one segment, wherever they stand in it."""
+        lines = [raw.line if raw.length < 0 else b"" for raw in raws]
+        return cls(raws[0].source, raws[0].segment, raws[0].offset, lines, raws)
+
+    @property
+    def raws(self) -> list[RawLine]:
+        """The same lines one by one."""
+        if not self._raws:
+            end = self.start
+            for line in self.lines:
+                end += len(line) + 1
+                self._raws.append(RawLine(self.source, self.segment, end, line))
+        return self._raws

@@ -7,7 +7,7 @@ import os
 import stat
 import time
 
-from bearerwatch.ingest.lines import HEAD, MAX_LINE, RawLine
+from bearerwatch.ingest.lines import HEAD, MAX_LINE, RawLine, Slice
 
 __all__ = ["SLICE", "Segment", "SegmentRefused"]
 
@@ -167,16 +167,36 @@ class Segment:
         Raises:
             OSError: the file cannot be read.
         """
+        found, count = self.slice(max_lines, measured=measured)
+        return ([] if found is None else found.raws), count
+
+    def slice(self, max_lines: int, *, measured: bool = False) -> tuple[Slice | None, int]:
+        """The same lines, not yet taken apart; None if there are none."""
         if self._scanned > self.offset:
-            return self._find_end()
+            return _sliced(*self._find_end())
         data = os.pread(self.fd, min(SLICE, self.size - self.offset) if measured else SLICE, self.offset)
         cut = data.rfind(b"\n")
         if cut < 0:
-            return self._unterminated(data)
+            return _sliced(*self._unterminated(data))
+        parts = data[:cut].split(b"\n")
+        if b"" in parts or max(map(len, parts)) > MAX_LINE:
+            return _sliced(self._picked(parts, max_lines), len(data))
+        start = self.offset
+        if len(parts) > max_lines:
+            del parts[max_lines:]
+            self.offset += sum(map(len, parts)) + len(parts)
+        else:
+            self.offset += cut + 1
+        if parts:
+            self._note_time(parts[-1])
+        return (Slice(self.source, self.name, start, parts) if parts else None), len(data)
+
+    def _picked(self, parts: list[bytes], max_lines: int) -> list[RawLine]:
+        """Of *parts* those that are lines; of the too long ones the heads."""
         lines: list[RawLine] = []
         end = self.offset
         source, name = self.source, self.name
-        for part in data[:cut].split(b"\n"):
+        for part in parts:
             if len(lines) >= max_lines:
                 break
             end += len(part) + 1
@@ -187,7 +207,7 @@ class Segment:
         self.offset = end
         if lines:
             self._note_time(lines[-1].line)
-        return lines, len(data)
+        return lines
 
     def _unterminated(self, data: bytes) -> tuple[list[RawLine], int]:
         if len(data) > MAX_LINE:
@@ -221,3 +241,7 @@ class Segment:
         at = line.find(_TS)
         if at >= 0:
             self.key = line[at + len(_TS) : at + len(_TS) + _TS_LENGTH]
+
+
+def _sliced(lines: list[RawLine], count: int) -> tuple[Slice | None, int]:
+    return (Slice.of(lines) if lines else None), count

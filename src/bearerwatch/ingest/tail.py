@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from bearerwatch.errors import ConfigurationError
 from bearerwatch.ingest.complaints import Complaints, remedy, shown
 from bearerwatch.ingest.folder import ServiceFolder
-from bearerwatch.ingest.lines import RawLine
+from bearerwatch.ingest.lines import RawLine, Slice
 from bearerwatch.ingest.root import SpoolRoot
 from bearerwatch.ingest.segment import Segment, SegmentRefused
 from bearerwatch.store import offsets
@@ -78,6 +78,14 @@ class SpoolTail:
         self._lost = 0
 
     def poll(self, limit_bytes: int = 4 << 20, limit_lines: int = 5_000) -> list[RawLine]:
+        """What :meth:`slices` finds, line by line.
+
+        Raises:
+            StateBusy: as there.
+        """
+        return [raw for found in self.slices(limit_bytes, limit_lines) for raw in found.raws]
+
+    def slices(self, limit_bytes: int = 4 << 20, limit_lines: int = 5_000) -> list[Slice]:
         """New complete lines: at most *limit_lines*, from about *limit_bytes* read.
 
         Whoever is furthest behind in event time is read first, so that the backlog of several writers
@@ -99,10 +107,10 @@ class SpoolTail:
             return []
         with self._folders(self._services) as folders:
             try:
-                lines = self._read(folders, limit_bytes, limit_lines)
+                found = self._read(folders, limit_bytes, limit_lines)
                 if first and self._spools == 1:
                     self._forget_left_over(folders)
-                return lines
+                return found
             finally:
                 self._reap(folders)
 
@@ -226,7 +234,7 @@ class SpoolTail:
 
     # -- reading
 
-    def _read(self, folders: dict[str, int], limit_bytes: int, limit_lines: int) -> list[RawLine]:
+    def _read(self, folders: dict[str, int], limit_bytes: int, limit_lines: int) -> list[Slice]:
         queue: list[tuple[int, bytes, str, str]] = []
         now = time.monotonic()
         for name, folder in folders.items():
@@ -245,8 +253,8 @@ class SpoolTail:
             ]
         heapq.heapify(queue)
         turns: Counter[str] = Counter()
-        lines: list[RawLine] = []
-        while queue and len(lines) < limit_lines and limit_bytes > 0:
+        found: list[Slice] = []
+        while queue and limit_lines > 0 and limit_bytes > 0:
             turn, key, name, segment_name = heapq.heappop(queue)
             if turn < turns[name] // _TURNS:  # its service has had more turns since it was queued
                 heapq.heappush(queue, (turns[name] // _TURNS, key, name, segment_name))
@@ -255,23 +263,25 @@ class SpoolTail:
             segment = service.segments[segment_name]
             if segment.fd < 0 and not self._opened(folders[name], service, segment):
                 continue
-            more, count = self._turn(segment, min(_TURN_LINES, limit_lines - len(lines)))
-            lines += more
+            more, count = self._turn(segment, min(_TURN_LINES, limit_lines))
+            if more is not None:
+                found.append(more)
+                limit_lines -= len(more.lines)
             limit_bytes -= count
             turns[name] += 1
             if count:
                 heapq.heappush(queue, (turns[name] // _TURNS, segment.key, name, segment_name))
-        return lines
+        return found
 
-    def _turn(self, segment: Segment, max_lines: int) -> tuple[list[RawLine], int]:
+    def _turn(self, segment: Segment, max_lines: int) -> tuple[Slice | None, int]:
         """One slice of one segment; no bytes means that there is nothing more for now."""
         try:
             if segment.waiting:
-                lines, count = segment.read(max_lines)
+                found, count = segment.slice(max_lines)
                 if count:
-                    return lines, count
+                    return found, count
             if segment.probe() and segment.waiting:
-                return segment.read(max_lines)
+                return segment.slice(max_lines)
         except OSError as error:
             self._trouble(segment.source, segment.name, error)
         finally:
@@ -283,7 +293,7 @@ class SpoolTail:
                     f"{shown(segment.source)}: {shown(segment.name)} is shorter than what was read of it; "
                     "nothing is counted twice, but lines written since may be lost",
                 )
-        return [], 0
+        return None, 0
 
     def _trouble(self, source: str, name: str, error: OSError) -> None:
         self._complain(

@@ -48,7 +48,11 @@ from bearerwatch.store.state import State, StateBusy, default_url
 
 __all__ = ["Collector"]
 
-_LINES = 2_500
+_LINES = 2_500, 20_000
+"""Lines a round reads at most: a quarter of what may be pending, within these bounds.
+
+Many at once take less time each; and what is fresh does not wait for more than that in a backlog.
+"""
 _STATUS_EVERY = 2.0
 _RETRY = 1.0
 _COALESCE = 0.05
@@ -85,6 +89,7 @@ class Collector:
         self._retry_at = 0.0
         self._committed_at = 0.0
         self._full = False
+        self._round = min(max(settings.max_pending // 4, _LINES[0]), _LINES[1])
         self._started = _now()
         self._rates: deque[tuple[float, int]] = deque(maxlen=6)
         self.status = Status(pid=os.getpid(), version=__version__, started_at=self._started, at=self._started)
@@ -234,7 +239,7 @@ class Collector:
         pipeline = self._pipeline
         try:
             if not last and self._may_read():
-                more = pipeline.read(now, _LINES)
+                more = pipeline.read(now, self._round)
                 self._detector.read_up_to(now, behind=pipeline.lag if more else 0.0)
             if self._blocked is None or last or time.monotonic() >= self._retry_at or pipeline.stuck:
                 pipeline.advance(now)
@@ -254,7 +259,8 @@ class Collector:
         if held and not last and time.monotonic() < self._retry_at:
             return
         since = time.monotonic() - self._committed_at
-        due = since >= self.settings.commit_every or pipeline.urgent or last
+        much = 2 * pipeline.pending >= self.settings.max_pending  # a backlog is not to wait for the clock
+        due = since >= self.settings.commit_every or pipeline.urgent or much or last
         tidy = pipeline.untidy and (last or since >= _TIDY_EVERY)
         if not held and not tidy and not (pipeline.dirty and due):
             return

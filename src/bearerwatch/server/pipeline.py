@@ -27,6 +27,9 @@ __all__ = ["Pipeline"]
 
 _URGENT = frozenset(("opened", "closed", "merged"))
 _MAX_REASONS = 10
+_LEAST_BYTES = 4 << 20
+_LINE_BYTES = 1_024
+"""Bytes read for each line that is asked for: most events have fewer."""
 _MOST_HELD_BACK = 20
 """Rounds that logs wait for spools with a backlog."""
 
@@ -122,11 +125,12 @@ class Pipeline:
         self._tails = [*self._tails[1:], *self._tails[:1]]  # nobody is always served last
         for place, tail in enumerate(self._tails):
             share = max(1, left // (len(self._tails) - place))
-            raws = tail.poll(limit_lines=share)
-            left -= len(raws)
-            more |= len(raws) >= share
-            if raws:
-                self._take(self._decoder(raws, now), now)
+            found = tail.slices(max(_LEAST_BYTES, share * _LINE_BYTES), share)
+            count = sum(len(one.lines) for one in found)
+            left -= count
+            more |= count >= share
+            if found:
+                self._take(self._decoder.slices(found, now), now)
         for batch in self._intake.poll(limit):
             decoded = self._decoder(batch.lines, now)
             self._take(decoded, now)

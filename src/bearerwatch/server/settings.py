@@ -81,7 +81,7 @@ class CollectorSettings:
     config: Path | None = None
     tick: float = 0.25
     commit_every: float = 1.0
-    max_pending: int = 20_000
+    max_pending: int = 80_000
     min_free: int = 16 << 20
     ingest_keys: IngestKeys | None = None
 
