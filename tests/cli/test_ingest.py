@@ -149,7 +149,7 @@ def test_a_token_in_a_query_string_is_an_event_of_its_own(ingest: Run, run: Run,
 
 
 def test_attacks_of_old_are_kept_and_sent_to_nobody(ingest: Run, run: Run, tmp_path: Path) -> None:
-    ingest(_log(tmp_path, *(_line(number, 401, ago=90_000 - number) for number in range(25))))
+    ingest(_log(tmp_path, *(_line(number, 401, ago=90_000 - number) for number in range(105))))
 
     (alert,) = run("alerts", "--json").rows
     assert (alert["rule"], alert["key"]) == ("brute_force_address", {"client_ip": "203.0.113.7"})

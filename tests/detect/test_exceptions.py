@@ -68,15 +68,15 @@ def test_an_excepted_event_takes_no_part_live_and_in_batch_and_nothing_else_chan
         ("scanner", "mara", "The security team scans every Monday.")
     ]
     box = collector(rule)
-    inside = refusals("192.0.2.9", *range(20))
-    outside = refusals("192.0.2.99", *range(20))
-    heard = box.tick([*inside, *outside], 25)
+    inside = refusals("192.0.2.9", *range(60))
+    outside = refusals("192.0.2.99", *range(60))
+    heard = box.tick([*inside, *outside], 65)
     whole = batch(rule, box.con, box.lake.pending())
     assert [one.key for one in whole] == [("192.0.2.99",)]
     assert [change.episode.key for change in heard] == [{"client_ip": "192.0.2.99"}]
     other = Collector(folder, [plain])
     try:
-        before = {c.episode.key["client_ip"]: c.episode.id for c in other.tick([*inside, *outside], 25)}
+        before = {c.episode.key["client_ip"]: c.episode.id for c in other.tick([*inside, *outside], 65)}
     finally:
         other.close()
     assert before["192.0.2.99"] == heard[0].episode.id
@@ -89,13 +89,13 @@ def test_it_ends_to_the_microsecond_by_the_time_of_the_event(folder: Path, colle
     end = datetime(2026, 3, 1, 12, 2, tzinfo=UTC)
     events = [
         event(end + timedelta(microseconds=delta), "invalid", client_ip="192.0.2.9")
-        for delta in (*range(-5, 0), *range(20))
+        for delta in (*range(-5, 0), *range(60))
     ]
     box = collector(rule)
     box.tick(events[::-1], 95)
     box.commit()
     (found,) = box.saved()
-    assert (found.first_hit, found.hits, found.peak) == (end + timedelta(microseconds=19), 1, 20)
+    assert (found.first_hit, found.last_hit, found.peak) == (end + timedelta(microseconds=59),) * 2 + (60,)
     assert {(found.first_hit, found.peak)} == {(e.first, e.peak) for e in oracle.episodes(rule, events)}
 
 
@@ -116,11 +116,11 @@ def test_a_condition_may_take_out_several_things(folder: Path, collector: Make) 
     write(folder, text.replace("2026-03-01T12:02:00Z", "never"))
     box = collector(loaded(folder))
     events = [
-        *refusals("192.0.2.9", *range(20)),
-        *(event(i, client_ip="192.0.2.99", user_agent="Probe/2") for i in range(20)),
+        *refusals("192.0.2.9", *range(60)),
+        *(event(i, client_ip="192.0.2.99", user_agent="Probe/2") for i in range(60)),
     ]
-    assert box.tick(events, 25) == []
-    assert box.tick([event(30 + i, client_ip="192.0.2.99", user_agent="x") for i in range(20)], 55) != []
+    assert box.tick(events, 65) == []
+    assert box.tick([event(70 + i, client_ip="192.0.2.99", user_agent="x") for i in range(60)], 135) != []
 
 
 def test_an_expired_one_is_told_of(folder: Path) -> None:

@@ -155,11 +155,11 @@ def test_a_collector_that_may_not_read_closes_nothing(tmp_path: Path) -> None:
     server = Server(roomy, complain=Complaints(lambda _: None))
     sink = SpoolSink(tmp_path / "state" / "spool" / "shop")
 
-    def guesses(at: datetime) -> None:
-        for i in range(40):
-            token = f"k00000000:{i:032x}"
-            found: dict[str, Any] = {"client_ip": "203.0.113.7", "token_id": token, "presented_id": token}
-            sink.send(event(at, Outcome.INVALID, reason="bad_signature", verified=False, status=401, **found))
+    def uses(at: datetime) -> None:
+        token = f"k00000000:{1:032x}"
+        found: dict[str, Any] = {"client_ip": "203.0.113.7", "token_id": token, "presented_id": token}
+        for _ in range(40):
+            sink.send(event(at, Outcome.REVOKED, reason="blacklisted", verified=False, status=401, **found))
 
     def tick(seconds: float, *, full: bool = False) -> tuple[int, int]:
         server.settings = replace(roomy, min_free=1 << 62) if full else roomy
@@ -167,20 +167,20 @@ def test_a_collector_that_may_not_read_closes_nothing(tmp_path: Path) -> None:
         server._look_around(now + timedelta(seconds=seconds))
         server._tick(now + timedelta(seconds=seconds))
         with server._state.read() as conn:
-            found = episodes.list_(conn, rules=["token_guessing"], superseded=True)
+            found = episodes.list_(conn, rules=["revoked_token_use"], superseded=True)
         return len(found), sum(e.closed_at is None for e in found)
 
     with ExitStack() as stack:
         stack.callback(server._waker.close)
         server._open(stack)
         stack.callback(sink.close)
-        guesses(now)
+        uses(now)
         assert tick(1) == (1, 1)
         for minute in range(1, 60):
-            guesses(now + timedelta(minutes=minute))
+            uses(now + timedelta(minutes=minute))
             assert tick(60 * minute, full=True) == (1, 1)
         assert tick(3600) == (1, 1)
         assert tick(3601) == (1, 1)
         assert tick(3605) == (1, 1)
-        ends = [tick(second) for second in range(3609, 4200, 9)]
+        ends = [tick(second) for second in range(3609, 4400, 9)]
         assert ends[-1] == (1, 0)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bearerwatch.detect.rulebook import package_rules
 from bearerwatch.detect.ruletest import run_rule_tests
 from bearerwatch.detect.scenario import START, read_scenarios
 from bearerwatch.detect.sigma import read_rule
@@ -17,8 +16,35 @@ HIT = "  - name: hit\n    events:\n      - {repeat: 20, fields: {outcome: invali
 MISS = "  - name: miss\n    events:\n      - {repeat: 19, fields: {outcome: invalid, client_ip: a}}\n    expect: []\n"
 
 
+RULE = """\
+title: Failed token
+name: failed_token
+logsource: {product: bearerwatch, service: auth}
+detection:
+  failed:
+    outcome: [invalid, expired]
+  condition: failed
+---
+title: Many failed requests from one address
+id: 9e302fa1-0fe6-44b7-a5b5-4f6df4c05e1d
+status: stable
+description: Twenty a minute.
+level: medium
+falsepositives: [A broken client]
+correlation:
+  type: event_count
+  rules: [failed_token]
+  group-by: [client_ip]
+  timespan: 1m
+  condition:
+    gte: 20
+bearerwatch:
+  version: 1
+"""
+
+
 def write(folder: Path, tests: str | None, **change: str) -> Path:
-    text = (package_rules() / "brute_force_address.yml").read_text(encoding="utf-8")
+    text = RULE
     for old, new in change.items():
         text = text.replace(old.replace("_", " "), new)
     path = folder / "some_rule.yml"
@@ -37,16 +63,15 @@ def test_results_tell_hits_from_near_misses(tmp_path: Path) -> None:
 
 
 def test_a_wrong_rule_fails_and_the_problem_says_what_came(tmp_path: Path) -> None:
-    text = (package_rules() / "brute_force_address.yml").read_text(encoding="utf-8")
     path = write(tmp_path, "tests:\n" + HIT + MISS)
-    path.write_text(text.replace("gte: 20", "gte: 19"))
+    path.write_text(RULE.replace("gte: 20", "gte: 19"))
     hit, miss = run_rule_tests(read_rule(path))
     assert hit.passed
     assert not miss.passed
     assert miss.problem.startswith(
         f"{tmp_path}/some_rule.test.yml:7: 'miss' makes unexpectedly an episode of client_ip=a"
     )
-    path.write_text(text.replace("gte: 20", "gte: 21"))
+    path.write_text(RULE.replace("gte: 20", "gte: 21"))
     hit, miss = run_rule_tests(read_rule(path))
     assert "misses an episode of client_ip=a" in hit.problem
     assert miss.passed
