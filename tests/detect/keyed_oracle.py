@@ -80,7 +80,8 @@ class Past:
             of = self.panes(lambda e, v=value: self.learner(e) == who and oracle.value(e, self.fields[0]) == v)
             births += len([p for p in of if began(of, p, self.gap) == p and start <= p <= q - 2])
         settled = births < self.learned.most
-        enough = seen >= self.learned.sightings and (q - start) >= math.ceil(self.learned.span / self.settle)
+        needed = self.learned.sightings if self.new(event, "user_agent") else self.learned.alone
+        enough = seen >= needed and (q - start) >= math.ceil(self.learned.span / self.settle)
         return seen, settled, settled and enough
 
 
@@ -127,7 +128,9 @@ def _travel(rule: Travel, events: Sequence[AuthEvent]) -> Iterable[Hit]:
             far = _kilometres(here, there) - rule.uncertainty
             if far < rule.kilometres or far * 3600 <= (panes + 1) * rule.settle * rule.speed:
                 continue
-            if any(news[id(e)] and (familiar[id(e)] or panes <= 1) for e in (here, there)):
+            agents = {here.user_agent, there.user_agent}
+            soon = panes <= 1 and (None in agents or len(agents) == 2)
+            if any(news[id(e)] and (familiar[id(e)] or soon) for e in (here, there)):
                 best = max(best, far + rule.uncertainty)
         if best:
             yield _key(rule, here), here.ts, best
@@ -165,7 +168,8 @@ def _baseline(rule: Baseline, events: Sequence[AuthEvent]) -> Iterable[Hit]:
         peaks = [
             max(number(p) for p in range(b * per_block, (b + 1) * per_block)) for b in range(now - rule.blocks, now)
         ]
-        usual = sorted(peaks, reverse=True)[rule.rank - 1]
+        long = q - began(heard, latest, gap) >= 2 * rule.rank * per_block
+        usual = sorted(peaks, reverse=True)[rule.rank - 1 if long else 0]
         if n >= rule.floor and n > rule.ratio * usual:
             yield key, event.ts, n
 

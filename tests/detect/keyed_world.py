@@ -49,7 +49,7 @@ class World:
 worlds = st.builds(
     World,
     seed=st.integers(0, 2**32),
-    events=st.integers(20, 100),
+    events=st.integers(30, 90),
     span=st.sampled_from([60, 300, 900]),
     late=st.sampled_from([0, 0.3, 1]),
     crashes=st.sampled_from([0, 0.1, 0.2]),

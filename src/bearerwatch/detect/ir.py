@@ -313,9 +313,9 @@ def _asked(correlation: Keyed) -> frozenset[str]:
     """The fields whose past is asked for."""
     match correlation:
         case FirstSeen(fields=fields, learned=learned):
-            return frozenset((*fields, *learned.by))
+            return frozenset((*fields, "user_agent", *learned.by))
         case Travel(learned=learned):
-            return frozenset(("country", "asn", "lat", "lon", *learned.by))
+            return frozenset(("country", "asn", "lat", "lon", "user_agent", *learned.by))
         case Baseline() | Silence():
             return frozenset()
 

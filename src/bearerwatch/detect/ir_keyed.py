@@ -33,6 +33,9 @@ class Learned:
     """Fields whose values the past is kept under where all are known; else it is the key of the alert."""
     sightings: int
     """Panes it must have been seen in, in this life, before it counts as known."""
+    alone: int
+    """As many it must be if the user agent is no news with it: one program on one device hardly has two holders, but
+    its user may turn on a VPN."""
     span: int
     """Seconds since the first of them."""
     most: int
@@ -69,7 +72,8 @@ class Travel:
     less ``uncertainty`` is at least ``kilometres``, and longer than ``speed`` allows in ``q - p + 1`` panes. An
     impossible pair holds at ``q`` when one of its two is *news*: its country, and its network if known, are in the
     first two panes of their lives with whom the past is kept under. Before that past counts as known (see
-    :class:`Learned`), a pair holds only if ``q - p <= 1``: within seconds, or a few minutes at most.
+    :class:`Learned`), a pair holds only if ``q - p <= 1``, within minutes, and the user agents are not the same: one
+    program on one device keeps its name when a VPN is turned on.
     ``n`` is the distance in kilometres, of the farthest.
 
     So a place that was seen before is no news however often somebody jumps to it and back; a phone whose carrier is
@@ -98,7 +102,8 @@ class Baseline:
     stretch as long as a pane lies within one such pair. Panes form blocks of ``block`` seconds; of each block that
     ended before pane ``q - 1`` counts the highest ``n``, over the last ``blocks`` of them. The pane holds when
     ``n`` is at least ``floor`` and more than ``ratio`` times the ``rank``-th highest of those: one or two
-    attacks in a day do not become what is usual, what happens every hour does. A key without events in a block has 0.
+    attacks in a day do not become what is usual, what happens every hour does. Until a key has been known for twice as
+    many blocks it is the highest of all. A key without events in a block has 0.
 
     A key is known when the life of its latest sighting among the events of ``known_by`` (counted or not) began at
     least ``span`` seconds before, and is not over. What is not known is not judged.

@@ -14,6 +14,7 @@ from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Learned, Sil
 
 __all__ = ["DEGREES", "EARTH", "PLACED", "hits", "learner", "pane"]
 
+_EVENTS = "all_there_is"
 EARTH = 6371.0
 """Radius in kilometres."""
 DEGREES = ('CAST(round("lat") AS BIGINT)', 'CAST(round("lon") AS BIGINT)')
@@ -24,15 +25,20 @@ PLACED = " AND ".join(f"{value} IS NOT NULL" for value in ('"country"', *DEGREES
 
 def hits(correlation: Keyed, relation: str) -> str:
     """As :func:`bearerwatch.detect.duckdb_sql.hits`, for kinds that ask for the past."""
+    # The relation may have the name of one of the CTEs; it is read anew for each use, for it has many columns.
+    return f"WITH {_EVENTS} AS NOT MATERIALIZED (SELECT * FROM {relation}) SELECT * FROM ({_anchors(correlation)})"
+
+
+def _anchors(correlation: Keyed) -> str:
     match correlation:
         case FirstSeen():
-            return _first_seen(correlation, relation)
+            return _first_seen(correlation, _EVENTS)
         case Travel():
-            return _travel(correlation, relation)
+            return _travel(correlation, _EVENTS)
         case Baseline():
-            return _baseline(correlation, relation)
+            return _baseline(correlation, _EVENTS)
         case Silence():
-            return _silence(correlation, relation)
+            return _silence(correlation, _EVENTS)
 
 
 def pane(settle: int) -> str:
@@ -69,14 +75,14 @@ def _lives(name: str, source: str, by: str, gap: int) -> list[str]:
     ]
 
 
-def _learned(learned: Learned, settle: int, fields: Sequence[str]) -> list[str]:
-    """CTEs over ``e(l, q, v0 …)`` ending in ``known(l, q, familiar, seen)`` and ``f<i>(l, v, q, new)``.
+def _learned(learned: Learned, settle: int, values: Sequence[int]) -> list[str]:
+    """From ``e(l, q, v0 …)`` ending in ``known(l, q, seen, settled, long)`` and, by value, ``f<i>(l, v, q, new)``.
 
-    ``familiar`` says that the past is long enough, and not of one who is everywhere already.
+    ``settled`` says that it is not one who is everywhere already, ``long`` that its life is long enough as well.
     """
     gap = learned.memory // settle
     ctes = _lives("life", "e", "l", gap)
-    for i in range(len(fields)):
+    for i in values:
         ctes.append(f"w{i} AS (SELECT l, v{i} AS v, q FROM e WHERE v{i} IS NOT NULL)")
         ctes += _lives(f"p{i}", f"w{i}", "l, v", gap)
         ctes.append(f"f{i} AS (SELECT l, v, q, q < began + 2 AS new FROM p{i})")
@@ -94,10 +100,16 @@ def _learned(learned: Learned, settle: int, fields: Sequence[str]) -> list[str]:
             f"coalesce(sum(b) OVER {before}, 0) AS news FROM pasts)"
         ),
         (
-            f"known AS (SELECT l, q, seen, news < {learned.most} AS settled, seen >= {learned.sightings} "
-            f"AND q - began >= {-(-learned.span // settle)} AND news < {learned.most} AS familiar FROM counted)"
+            f"known AS (SELECT l, q, seen, news < {learned.most} AS settled, news < {learned.most} "
+            f"AND q - began >= {-(-learned.span // settle)} AS long FROM counted)"
         ),
     ]
+
+
+def _familiar(learned: Learned, agent: str) -> str:
+    """Whether what ``known`` has says enough, with the user agent's newness in *agent*."""
+    enough = f"CASE WHEN coalesce({agent}.new, TRUE) THEN {learned.sightings} ELSE {learned.alone} END"
+    return f"(known.long AND known.seen >= {enough})"
 
 
 def _events(correlation: FirstSeen | Travel, relation: str, values: Sequence[str], needed: Sequence[str]) -> str:
@@ -112,18 +124,22 @@ def _events(correlation: FirstSeen | Travel, relation: str, values: Sequence[str
 
 
 def _first_seen(rule: FirstSeen, relation: str) -> str:
-    values = [sql.key_column(name) for name in rule.fields]
-    ctes = [_events(rule, relation, values, values[:1]), *_learned(rule.learned, rule.settle, rule.fields)]
+    fields = (*rule.fields, "user_agent")
+    values = [sql.key_column(name) for name in fields]
+    ctes = [_events(rule, relation, values, values[:1]), *_learned(rule.learned, rule.settle, range(len(values)))]
     joins = "".join(f" LEFT JOIN f{i} ON f{i}.l = e.l AND f{i}.v = e.v{i} AND f{i}.q = e.q" for i in range(len(values)))
-    new = " AND ".join(["f0.new", *(f"coalesce(f{i}.new, TRUE)" for i in range(1, len(values)))])
+    familiar = _familiar(rule.learned, f"f{len(rule.fields)}")
+    new = " AND ".join(["f0.new", *(f"coalesce(f{i}.new, TRUE)" for i in range(1, len(rule.fields)))])
     return (
         f"WITH {', '.join(ctes)} SELECT {_keys(rule, 'e.')}, e.ts, CAST(known.seen AS BIGINT) AS n "
-        f"FROM e JOIN known ON known.l = e.l AND known.q = e.q{joins} WHERE known.familiar AND {new}"
+        f"FROM e JOIN known ON known.l = e.l AND known.q = e.q{joins} WHERE {familiar} AND {new}"
     )
 
 
 def _travel(rule: Travel, relation: str) -> str:
-    values = ['"country"', sql.key_column("asn"), *DEGREES]
+    values = ['"country"', sql.key_column("asn"), *DEGREES, sql.key_column("user_agent")]
+    shown = "v0, v1, v2, v3, v4"
+    soon = "s.q - o.q <= 1 AND coalesce(s.v4 <> o.v4, TRUE)"
     window = rule.seconds // rule.settle
     elsewhere = ", ".join(map(repr, map(str, rule.elsewhere)))
     here = f" AND coalesce(v1 NOT IN ({elsewhere}), TRUE)" if rule.elsewhere else ""
@@ -135,30 +151,32 @@ def _travel(rule: Travel, relation: str) -> str:
     far = f"CAST(round({EARTH} * acos(least(greatest({cosine}, -1.0), 1.0))) AS BIGINT) - {rule.uncertainty}"
     ctes = [
         _events(rule, relation, values, (values[0], values[2], values[3])),
-        *_learned(rule.learned, rule.settle, ("country", "asn")),
-        f"s AS (SELECT DISTINCT {_keys(rule)}, l, q, v0, v1, v2, v3 FROM e WHERE TRUE{here})",
+        *_learned(rule.learned, rule.settle, (0, 1, 4)),
+        f"s AS (SELECT DISTINCT {_keys(rule)}, l, q, {shown} FROM e WHERE TRUE{here})",
         f"many AS (SELECT {_keys(rule)} FROM s GROUP BY ALL HAVING count(DISTINCT v0) > 1)",
         (
-            f"t AS (SELECT {_keys(rule, 's.')}, s.q, s.v0, s.v1, s.v2, s.v3, known.familiar, "
+            f"t AS (SELECT {_keys(rule, 's.')}, s.q, {shown}, {_familiar(rule.learned, 'f4')} AS familiar, "
             "known.settled AND f0.new AND coalesce(f1.new, TRUE) AS news "
             f"FROM s SEMI JOIN many ON {_same(rule, 's', 'many')} JOIN known ON known.l = s.l AND known.q = s.q "
             "JOIN f0 ON f0.l = s.l AND f0.v = s.v0 AND f0.q = s.q "
-            "LEFT JOIN f1 ON f1.l = s.l AND f1.v = s.v1 AND f1.q = s.q)"
+            "LEFT JOIN f1 ON f1.l = s.l AND f1.v = s.v1 AND f1.q = s.q "
+            "LEFT JOIN f4 ON f4.l = s.l AND f4.v = s.v4 AND f4.q = s.q)"
         ),
         (
-            f"pairs AS (SELECT {_keys(rule, 's.')}, s.q, s.v0, s.v1, s.v2, s.v3, s.q - o.q AS d, {far} AS far "
+            f"pairs AS (SELECT {_keys(rule, 's.')}, s.q, s.v0, s.v1, s.v2, s.v3, s.v4, s.q - o.q AS d, {far} AS far "
             f"FROM t s JOIN t o ON {_same(rule, 's', 'o')} AND o.q BETWEEN s.q - {window} AND s.q AND o.v0 <> s.v0 "
-            "AND coalesce(o.v1 <> s.v1, TRUE) AND ((s.news AND (s.familiar OR s.q - o.q <= 1)) "
-            "OR (o.news AND (o.familiar OR s.q - o.q <= 1))))"
+            f"AND coalesce(o.v1 <> s.v1, TRUE) AND ((s.news AND (s.familiar OR ({soon}))) "
+            f"OR (o.news AND (o.familiar OR ({soon})))))"
         ),
         (
-            f"held AS (SELECT {_keys(rule)}, q, v0, v1, v2, v3, max(far) + {rule.uncertainty} AS n FROM pairs "
+            f"held AS (SELECT {_keys(rule)}, q, {shown}, max(far) + {rule.uncertainty} AS n FROM pairs "
             f"WHERE far >= {rule.kilometres} AND far * 3600 > (d + 1) * {rule.settle * rule.speed} GROUP BY ALL)"
         ),
     ]
     return (
         f"WITH {', '.join(ctes)} SELECT {_keys(rule, 'e.')}, e.ts, h.n FROM e JOIN held h ON {_same(rule, 'e', 'h')} "
-        "AND e.q = h.q AND e.v0 = h.v0 AND e.v1 IS NOT DISTINCT FROM h.v1 AND e.v2 = h.v2 AND e.v3 = h.v3"
+        "AND e.q = h.q AND e.v0 = h.v0 AND e.v1 IS NOT DISTINCT FROM h.v1 AND e.v2 = h.v2 AND e.v3 = h.v3 "
+        "AND e.v4 IS NOT DISTINCT FROM h.v4"
     )
 
 
@@ -167,6 +185,7 @@ def _baseline(rule: Baseline, relation: str) -> str:
     selected = sql.step_where(rule.selection, rule.group_by)
     known = sql.step_where(rule.known_by, rule.group_by)
     gap = rule.block * rule.blocks // rule.settle
+    rank = f"CASE WHEN past.q - began >= {2 * rule.rank * panes} THEN {rule.rank} ELSE 1 END"
     past = f"SELECT h.*, unnest(range((q - 1) // {panes} - {rule.blocks}, (q - 1) // {panes})) AS b FROM high h"
     ctes = [
         (
@@ -181,13 +200,14 @@ def _baseline(rule: Baseline, relation: str) -> str:
         f"peaks AS (SELECT {keys}, q // {panes} AS b, max(n) AS peak FROM d GROUP BY ALL)",
         f"loud AS (SELECT d.* FROM d SEMI JOIN c USING ({keys}, q) WHERE n >= {rule.floor})",
         (
-            f"high AS (SELECT loud.* FROM loud ASOF JOIN since ON {_same(rule, 'loud', 'since')} AND loud.q >= since.q "
-            f"WHERE loud.q - since.q <= {gap} AND loud.q - began >= {-(-rule.span // rule.settle)})"
+            f"high AS (SELECT loud.*, began FROM loud ASOF JOIN since ON {_same(rule, 'loud', 'since')} "
+            f"AND loud.q >= since.q WHERE loud.q - since.q <= {gap} "
+            f"AND loud.q - began >= {-(-rule.span // rule.settle)})"
         ),
         f"past AS ({past})",
         (
             f"ranked AS (SELECT {keys}, past.q, any_value(past.n) AS n, "
-            f"list_sort(list(coalesce(peaks.peak, 0)), 'DESC')[{rule.rank}] AS usual "
+            f"list_sort(list(coalesce(peaks.peak, 0)), 'DESC')[any_value({rank})] AS usual "
             f"FROM past LEFT JOIN peaks USING ({keys}, b) GROUP BY {keys}, past.q)"
         ),
         f"held AS (SELECT * FROM ranked WHERE n > {rule.ratio!r}::DOUBLE * usual)",

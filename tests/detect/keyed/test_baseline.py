@@ -29,7 +29,7 @@ def fields(rnd: random.Random) -> dict[str, Any]:
 def test_oracle_query_and_ticks_agree() -> None:
     episodes = 0
 
-    @settings(some, max_examples=10)
+    @settings(some, max_examples=5)
     @given(worlds)
     def run(world: World) -> None:
         nonlocal episodes

@@ -12,11 +12,11 @@ from bearerwatch.detect.ir_keyed import FirstSeen, Learned
 from detect.keyed_world import World, check, some, worlds
 from detect.rules import LET_IN, rule
 
-LEARNED = Learned(by=("subject_id",), sightings=1, span=10, most=4, memory=120)
+LEARNED = Learned(by=("subject_id",), sightings=1, alone=2, span=10, most=4, memory=120)
 COUNTRY = rule("country", FirstSeen(LET_IN, ("token_id",), 30, ("country", "asn"), LEARNED, 5))
 AGENT = rule(
     "agent",
-    FirstSeen(LET_IN, ("token_id", "service"), 30, ("user_agent",), Learned((), 1, 10, 9, 300), 10),
+    FirstSeen(LET_IN, ("token_id", "service"), 30, ("user_agent",), Learned((), 1, 1, 10, 9, 300), 10),
 )
 
 
@@ -37,7 +37,7 @@ def fields(rnd: random.Random) -> dict[str, Any]:
 def test_oracle_query_and_ticks_agree(which: Any) -> None:
     episodes = 0
 
-    @settings(some, max_examples=10)
+    @settings(some, max_examples=5)
     @given(worlds)
     def run(world: World) -> None:
         nonlocal episodes

@@ -72,8 +72,11 @@ class BaselineLive(Kind):
             return False
         end = (pane - 1) // self._panes
         peaks = self._peaks.get(key, {})
+        began = self._lives.began(key)
+        long = began is not None and pane - began >= 2 * self._rule.rank * self._panes
+        rank = self._rule.rank if long else 1
         past = sorted((n for b, n in peaks.items() if end - self._rule.blocks <= b < end), reverse=True)
-        usual = past[self._rule.rank - 1] if len(past) >= self._rule.rank else 0
+        usual = past[rank - 1] if len(past) >= rank else 0
         return n > self._rule.ratio * usual
 
     @property

@@ -14,12 +14,12 @@ __all__ = ["FirstSeenLive"]
 
 
 class FirstSeenLive(Kind):
-    """Sightings are ``(key, pane, learner, value of each field)``."""
+    """Sightings are ``(key, pane, learner, value of each field, user agent)``, each but the first two as a hash."""
 
     def __init__(self, rule: FirstSeen) -> None:
         """Nothing is known."""
         super().__init__(rule.settle, rule.learned.memory)
-        values = [sql.key_column(name) for name in rule.fields]
+        values = [sql.key_column(name) for name in (*rule.fields, "user_agent")]
         learner = keyed_sql.learner(rule.group_by, rule.learned.by)
         self.select = [
             f"hash({learner})",
@@ -28,7 +28,7 @@ class FirstSeenLive(Kind):
         self.where = f"{sql.step_where(rule.selection, rule.group_by)} AND {values[0]} IS NOT NULL"
         self.anchors = self.where
         self._learner = Learner(rule.learned, rule.settle)
-        self._lives = [Lives(rule.learned.memory // rule.settle) for _ in rule.fields]
+        self._lives = [Lives(rule.learned.memory // rule.settle) for _ in values]
 
     def see(self, rows: list[Sighting], pane: int) -> Held:
         """Take in the sightings of *pane*, and say which hold."""
@@ -41,9 +41,10 @@ class FirstSeenLive(Kind):
         held: Held = {}
         for row in rows:
             _, _, learner, *values = row
-            if not all(v is None or lives.new(v, pane) for lives, v in zip(self._lives, values, strict=True)):
+            *news, agent = (v is None or lives.new(v, pane) for lives, v in zip(self._lives, values, strict=True))
+            if not all(news):
                 continue
-            seen, _, familiar = self._learner.ask(learner, pane)
+            seen, _, familiar = self._learner.ask(learner, pane, new_agent=agent)
             if familiar:
                 held[row] = seen
         return held

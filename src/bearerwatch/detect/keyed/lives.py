@@ -105,7 +105,7 @@ class Learner:
         """Nobody is known."""
         self._gap = learned.memory // settle
         self._span = -(-learned.span // settle)
-        self._sightings = learned.sightings
+        self._sightings = {True: learned.sightings, False: learned.alone}
         self._most = learned.most
         self._pasts: dict[int, Past] = {}
         self.degraded = False
@@ -135,8 +135,8 @@ class Learner:
             born.remove(thought)
         self._pasts[key] = past._replace(born=(*born, pane))
 
-    def ask(self, key: int, pane: int) -> tuple[int, bool, bool]:
-        """What its past says as of *pane*, all but two panes of it.
+    def ask(self, key: int, pane: int, *, new_agent: bool) -> tuple[int, bool, bool]:
+        """What its past says as of *pane*, all but two panes of it, for a user agent that is news or not.
 
         Returns:
             In how many panes it was seen; whether it is not everywhere already; whether it is known as well.
@@ -144,7 +144,7 @@ class Learner:
         past = self._pasts[key]
         seen = past.seen - sum(one > pane - 2 for one in past.recent)
         settled = past.births + sum(one <= pane - 2 for one in past.born) < self._most
-        return seen, settled, settled and seen >= self._sightings and pane - past.first >= self._span
+        return seen, settled, settled and seen >= self._sightings[new_agent] and pane - past.first >= self._span
 
     def forget(self, before: int) -> None:
         """Let go of whom nothing was seen of since that pane, and of the oldest beyond the bound."""

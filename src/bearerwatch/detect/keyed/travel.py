@@ -17,7 +17,8 @@ _LATEST = 3
 """Panes of a place that an event can come late for."""
 
 Place = tuple[Any, ...]
-"""Learner, country, network, latitude, longitude, and the hashes of country and network as values of the learner."""
+"""Learner, country, network, latitude, longitude; hashes of country, network and user agent, each with the learner;
+and of the user agent alone."""
 
 
 class TravelLive(Kind):
@@ -27,7 +28,7 @@ class TravelLive(Kind):
         """Nothing is known."""
         super().__init__(rule.settle, rule.learned.memory)
         learner = f"hash({(who := keyed_sql.learner(rule.group_by, rule.learned.by))})"
-        asn = sql.key_column("asn")
+        asn, agent = sql.key_column("asn"), sql.key_column("user_agent")
         self.select = [
             learner,
             '"country"',
@@ -35,6 +36,8 @@ class TravelLive(Kind):
             *keyed_sql.DEGREES,
             f'hash({who}, "country")',
             f"CASE WHEN {asn} IS NOT NULL THEN hash({who}, {asn}) END",
+            f"CASE WHEN {agent} IS NOT NULL THEN hash({who}, {agent}) END",
+            f"CASE WHEN {agent} IS NOT NULL THEN hash({agent}) END",
         ]
         self.where = f"{sql.step_where(rule.selection, rule.group_by)} AND {keyed_sql.PLACED}"
         self.anchors = self.where
@@ -45,6 +48,7 @@ class TravelLive(Kind):
         self._learner = Learner(rule.learned, rule.settle)
         self._countries = Lives(self.kept)
         self._networks = Lives(self.kept)
+        self._agents = Lives(self.kept)
         self._places: dict[int, dict[Place, tuple[int, ...]]] = {}
         """Key to place to the latest panes it was seen in, the latest first."""
         self._news: dict[int, dict[tuple[Place, int], bool]] = {}
@@ -64,7 +68,8 @@ class TravelLive(Kind):
             panes = places.get(place, ())
             if pane not in panes:
                 places[place] = tuple(sorted((*panes, pane), reverse=True)[:_LATEST])
-            _, settled, familiar = self._learner.ask(place[0], pane)
+            agent = place[7] is None or self._agents.new(place[7], pane)
+            _, settled, familiar = self._learner.ask(place[0], pane, new_agent=agent)
             if settled and self._is_new(place, pane):
                 self._news.setdefault(key, {})[place, pane] = familiar
             if len(places) > 1 and key in self._news:
@@ -82,6 +87,8 @@ class TravelLive(Kind):
             self._learner.bear(learner, pane, began)
         if network is not None:
             self._networks.see(network, pane)
+        if place[7] is not None:
+            self._agents.see(place[7], pane)
 
     def _is_new(self, place: Place, pane: int) -> bool:
         return self._countries.new(place[5], pane) and (place[6] is None or self._networks.new(place[6], pane))
@@ -111,7 +118,9 @@ class TravelLive(Kind):
         panes = here[1] - there[1]
         if not 0 <= panes <= self._window or far * 3600 <= (panes + 1) * self._rule.settle * self._rule.speed:
             return False
-        return any(one in news and (news[one] or panes <= 1) for one in (here, there))
+        # One program on one device keeps its name when its user turns a VPN on.
+        soon = panes <= 1 and (None in (here[0][8], there[0][8]) or here[0][8] != there[0][8])
+        return any(one in news and (news[one] or soon) for one in (here, there))
 
     def _far(self, one: Place, other: Place) -> int:
         """Kilometres along the great circle, less those that may be wrong."""
@@ -122,13 +131,16 @@ class TravelLive(Kind):
     @property
     def degraded(self) -> bool:
         """Whether keys or values had to be forgotten before their time."""
-        return self._crowded or any(one.degraded for one in (self._learner, self._countries, self._networks))
+        return self._crowded or any(
+            one.degraded for one in (self._learner, self._countries, self._networks, self._agents)
+        )
 
     def forget(self, before: int) -> None:
         """Let go of what was last seen before that pane, and of places outside the window."""
         self._learner.forget(before)
         self._countries.forget(before)
         self._networks.forget(before)
+        self._agents.forget(before)
         recent = before + self.kept - self._window - _LATEST
         latest = {key: max(panes[0] for panes in places.values()) for key, places in self._places.items()}
         if len(latest) > MOST:
@@ -149,13 +161,14 @@ class TravelLive(Kind):
         """What :meth:`load` takes."""
         places = [[key, [[*place, panes] for place, panes in places.items()]] for key, places in self._places.items()]
         news = [[key, [[*place, at, known] for (place, at), known in news.items()]] for key, news in self._news.items()]
-        return [self._learner.dump(), self._countries.dump(), self._networks.dump(), places, news]
+        lives = [self._countries.dump(), self._networks.dump(), self._agents.dump()]
+        return [self._learner.dump(), lives, places, news]
 
     def load(self, state: Any) -> None:
         """Take up where :meth:`dump` left off."""
-        learner, countries, networks, places, news = state
+        learner, lives, places, news = state
         self._learner.load(learner)
-        self._countries.load(countries)
-        self._networks.load(networks)
+        for one, spans in zip((self._countries, self._networks, self._agents), lives, strict=True):
+            one.load(spans)
         self._places = {key: {tuple(place): tuple(panes) for *place, panes in several} for key, several in places}
         self._news = {key: {(tuple(place), at): known for *place, at, known in several} for key, several in news}

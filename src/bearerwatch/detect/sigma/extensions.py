@@ -93,9 +93,11 @@ class _Settings:
         return tuple(value)
 
     def learned(self, *, sightings: int, span: str, most: int) -> Learned:
+        least = self.whole("sightings", sightings, 1, 10_000)
         return Learned(
             by=self.fields("learn", ("subject_id",), 4),
-            sightings=self.whole("sightings", sightings, 1, 10_000),
+            sightings=least,
+            alone=self.whole("alone", least, 1, 10_000),
             span=self.duration("span", span, 0),
             most=self.whole("most", most, 1, 1_000),
             memory=self.duration("memory", "30d", 3600),
