@@ -119,7 +119,8 @@ def _part(screen: Console, part: Part) -> None:
     what = counted(part.counted, "event")
     if part.field is not None:
         what = f"{counted(part.counted, 'value')} of {part.field} in {counted(part.rows, 'event')}"
-    screen.print(f"  {printable(part.step)}: {what}, {part.needed} needed")
+    needed = "" if part.needed is None else f", {part.needed} needed"
+    screen.print(f"  {printable(part.step)}: {what}{needed}")
     if any(part.spread):
         screen.print(f"  {part.since:%H:%M:%S} {_line(part)} {part.until:%H:%M:%S}", style="cyan")
     for value, number in list(part.values.items())[:_VALUES]:
@@ -128,7 +129,10 @@ def _part(screen: Console, part: Part) -> None:
         screen.print(f"           and {part.counted - _VALUES} more values", style="dim")
     for event in part.events:
         line = Text("    ")
-        line.append_text(event_line(event))
+        if "event_id" in event:
+            line.append_text(event_line(event))
+        else:  # a hit of a correlation
+            line.append(", ".join(f"{name} {printable(value)}" for name, value in event.items()))
         screen.print(line)
     if part.rows > len(part.events):
         screen.print(f"    and {part.rows - len(part.events)} more events: --limit shows them", style="dim")

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import singledispatch
 from typing import Any
 
 from bearerwatch.detect import duckdb_sql as sql
-from bearerwatch.detect.ir import EventCount, Rule, Selection, Sequence, Step, ValueCount, reach, selections_of
+from bearerwatch.detect.ir import EventCount, Rule, Selection, Sequence, ValueCount, reach, selections_of
+from bearerwatch.detect.ir import Part as IRPart
+from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Silence, Travel
+from bearerwatch.detect.ir_windows import Function, Measure, Temporal
 from bearerwatch.detect.islands import SECOND, instant, micros
-from bearerwatch.detect.words import length, sentence
+from bearerwatch.detect.unless import unless
+from bearerwatch.detect.words import sentence
 from bearerwatch.store.episodes import Episode
 
 __all__ = ["Explanation", "Moment", "Part", "Query", "explain"]
 
 Query = Callable[..., list[dict[str, Any]]]
 """As :meth:`bearerwatch.store.reader.Reader.query`."""
+
+Key = dict[str, str]
+"""Group-by field to value."""
 
 _ALL = "explained"
 _SHOWN = (
@@ -45,7 +52,8 @@ class Part:
     """Both ends belong to it."""
     counted: int
     """Events (aggregated ones as many as they stand for), or different values of :attr:`field`."""
-    needed: int
+    needed: int | None
+    """The threshold; None where the rule asks for something else than at least so many."""
     field: str | None
     rows: int
     """Events that were counted, an aggregated one as one."""
@@ -98,7 +106,7 @@ def explain(rule: Rule, episode: Episode, query: Query, *, limit: int = 100) -> 
     if not held["hits"]:
         return None
     when = dict.fromkeys(((held["first"], held["n"]), (held["highest"], held["peak"])))
-    moments = [Moment(instant(at), n, parts(rule.correlation, ask, at)) for at, n in when]
+    moments = [Moment(instant(at), n, parts(rule.correlation, ask, at, episode.key)) for at, n in when]
     return Explanation(
         sentence=sentence(rule.correlation),
         hits=held["hits"],
@@ -129,68 +137,118 @@ class _Asking:
     """The events of one alert's key, around the time of the alert."""
 
     def __init__(self, rule: Rule, episode: Episode, query: Query, limit: int) -> None:
-        self._rule, self._episode, self._query, self.limit = rule, episode, query, limit
-        self.since = micros(episode.first_hit) - reach(rule.correlation) * SECOND
-        key = [f"{sql.key_column(name)} = {sql.literal(value)}" for name, value in episode.key.items()]
-        span = f"ts BETWEEN make_timestamp({self.since}) AND make_timestamp({micros(episode.last_hit)})"
-        self._where = " AND ".join([span, *key])
+        self._rule, self._episode, self._query, self._limit = rule, episode, query, limit
+        correlation = rule.correlation
+        self.since: int | None = micros(episode.first_hit) - reach(correlation) * SECOND
+        self._until: int | None = micros(episode.last_hit)
+        self._where = [self._of_key(selection, episode.key) for selection in selections_of(correlation)]
+        if isinstance(correlation, Keyed):
+            self.since = None  # the past of a key is as long as what is kept
+            if by := getattr(getattr(correlation, "learned", None), "by", ()):
+                fields = ", ".join(f'"{name}"' for name in by)
+                same = f"SELECT {fields} FROM \0 WHERE {self._of_key(correlation.selection, episode.key)}"
+                self._where.append(f"({fields}) IN ({same})")
+        if isinstance(correlation, Silence):
+            self._where, self._until = ["TRUE"], None  # that a key is silent is heard from the others, and later
 
     def held(self) -> dict[str, Any]:
         """Of the alert's hits: how many, when (µs) the first and what it counted, the most and when that was."""
-        first = micros(self._episode.first_hit)
+        first, last = micros(self._episode.first_hit), micros(self._episode.last_hit)
         (row,) = self._ask(
             "SELECT count(*) AS hits, epoch_us(min(ts)) AS first, max(n) AS peak, "
             "max(n) FILTER (ts = (SELECT min(ts) FROM held)) AS n, "
             "epoch_us(min(ts) FILTER (n = (SELECT max(n) FROM held))) AS highest FROM held",
-            f", held AS (SELECT ts, n FROM ({sql.hits(self._rule.correlation, _ALL)}) "
-            f"WHERE ts >= make_timestamp({first}))",
+            f", held AS (SELECT ts, n FROM ({sql.hits(self._rule.correlation, _ALL)}) WHERE {_between(first, last)} "
+            f"AND {_is_key(self._rule.group_by, self._episode.key)})",
         )
         return row
 
-    def holding(self, step: Step, since: int, until: int) -> list[tuple[int, int]]:
-        """When *step* was met from *since* to *until* (µs), and what it counted there."""
-        if isinstance(step, Selection):
-            group_by = self._rule.group_by
-            found = f"SELECT ts, 1 AS n FROM {_ALL} WHERE {sql.step_where(step, group_by)}"
+    def holding(self, part: IRPart, since: int, until: int, key: Key) -> list[tuple[int, int, Key]]:
+        """When (µs) *part* was met from *since* to *until*, what it counted there, and of what key."""
+        if isinstance(part, Selection):
+            names = tuple(key)
+            found = f"SELECT ts, 1 AS n FROM {_ALL} WHERE {sql.step_where(part, names)} AND {self._of_key(part, key)}"
+            keys = ""
         else:
-            found = f"SELECT ts, n FROM ({sql.hits(step, _ALL)})"
+            names = part.group_by
+            keys = "".join(f", k{place}" for place in range(len(names)))
+            found = f"SELECT ts, n{keys} FROM ({sql.hits(part, _ALL)}) WHERE {_is_key(names, key)}"
         rows = self._ask(
-            f"SELECT epoch_us(ts) AS ts, n FROM ({found}) "
-            f"WHERE ts BETWEEN make_timestamp({since}) AND make_timestamp({until}) ORDER BY ts"
+            f"SELECT epoch_us(ts) AS ts, n{keys} FROM ({found}) WHERE {_between(since, until)} ORDER BY ts, n"
         )
-        return [(row["ts"], row["n"]) for row in rows]
+        inner = [(row, key if not keys else {n: row[f"k{i}"] for i, n in enumerate(names)}) for row in rows]
+        return [(row["ts"], row["n"], own) for row, own in inner]
 
-    def part(self, step: Step, since: int, until: int, *, needed: int = 1) -> Part:
-        """What *step* counts from *since* to *until* (µs)."""
-        counted = step.field if isinstance(step, ValueCount) else None
-        where = (
-            f"{sql.step_where(step, self._rule.group_by)} "
-            f"AND ts BETWEEN make_timestamp({since}) AND make_timestamp({until})"
-        )
-        number = (
-            f"least(sum({sql.WEIGHT}), {sql.CEILING})" if counted is None else f"count(DISTINCT {sql.column(counted)})"
-        )
+    def part(
+        self,
+        selection: Selection,
+        since: int,
+        until: int,
+        key: Key,
+        *,
+        says: str,
+        field: str | None = None,
+        needed: int | None = 1,
+        distinct: bool = True,
+    ) -> Part:
+        """The events of *selection* from *since* to *until* (µs); how many, or how many values of *field*."""
+        names = (*key, field) if field is not None else tuple(key)
+        where = f"{sql.step_where(selection, names)} AND {self._of_key(selection, key)} AND {_between(since, until)}"
+        counted = None if field is None else sql.column(selection.field(field))
+        number = f"least(coalesce(sum({sql.WEIGHT}), 0), {sql.CEILING})"
+        if counted is not None:
+            number = f"count(DISTINCT {counted})" if distinct else "count(*)"
         (total,) = self._ask(f"SELECT count(*) AS events, CAST({number} AS BIGINT) AS n FROM {_ALL} WHERE {where}")
         values: dict[str, int] = {}
         if counted is not None:
             rows = self._ask(
-                f"SELECT CAST({sql.column(counted)} AS VARCHAR) AS v, count(*) AS events FROM {_ALL} WHERE {where} "
+                f"SELECT CAST({counted} AS VARCHAR) AS v, count(*) AS events FROM {_ALL} WHERE {where} "
                 f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_MOST_VALUES}"
             )
             values = {row["v"]: row["events"] for row in rows}
         return Part(
-            step=step.name if isinstance(step, Selection) else step.selection.name,
-            says=sentence(step),
+            step=selection.name,
+            says=says,
             since=instant(since),
             until=instant(until),
             counted=total["n"] or 0,
             needed=needed,
-            field=counted,
+            field=field,
             rows=total["events"],
-            events=self._ask(f"SELECT {_SHOWN} FROM {_ALL} WHERE {where} ORDER BY ts, event_id LIMIT {self.limit}"),
+            events=self._ask(f"SELECT {_SHOWN} FROM {_ALL} WHERE {where} ORDER BY ts, event_id LIMIT {self._limit}"),
             values=values,
             spread=self._spread(where, since, until),
         )
+
+    def hits_of(self, inner: IRPart, since: int, until: int, key: Key, field: str | None) -> Part:
+        """The hits of a correlation that another counts, each as one event with nothing but its key."""
+        met = self.holding(inner, since, until, key)
+        values: dict[str, int] = {}
+        if field is not None:
+            for _, _, own in met:
+                values[own[field]] = values.get(own[field], 0) + 1
+        return Part(
+            step="hits",
+            says=sentence(inner),
+            since=instant(since),
+            until=instant(until),
+            counted=len(values) if field is not None else len(met),
+            needed=None,
+            field=field,
+            rows=len(met),
+            events=[{"ts": instant(ts), "n": n, **own} for ts, n, own in met[: self._limit]],
+            values=dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:_MOST_VALUES]),
+            spread=[],
+        )
+
+    def oldest(self) -> int:
+        """Time (µs) of the oldest event that is looked at."""
+        (row,) = self._ask(f"SELECT epoch_us(min(ts)) AS ts FROM {_ALL}")
+        return int(row["ts"])
+
+    def _of_key(self, selection: Selection, key: Key) -> str:
+        parts = [f"{sql.key_column(selection.field(name))} = {sql.literal(value)}" for name, value in key.items()]
+        return " AND ".join(parts) or "TRUE"
 
     def _spread(self, where: str, since: int, until: int) -> list[int]:
         if since == until:
@@ -201,72 +259,102 @@ class _Asking:
         return [found.get(place, 0) for place in range(_SLOTS)]
 
     def _ask(self, text: str, more: str = "") -> list[dict[str, Any]]:
-        text = f"WITH {_ALL} AS (SELECT * FROM \0 WHERE {self._where}){more} {text}"
-        text = text.replace("{", "{{").replace("}", "}}").replace("\0", "{events}")
-        return self._query(text, since=instant(self.since), until=self._episode.last_hit + timedelta(microseconds=1))
+        where = [" OR ".join(f"({one})" for one in dict.fromkeys(self._where))]
+        if self.since is not None:
+            where.append(f"ts >= make_timestamp({self.since})")
+        if self._until is not None:
+            where.append(f"ts <= make_timestamp({self._until})")
+        mine = " AND ".join(f"({one})" for one in where)
+        text = f"WITH {_ALL} AS (SELECT * FROM \0 WHERE {mine}){more} {text}"
+        return self._query(
+            text.replace("{", "{{").replace("}", "}}").replace("\0", "{events}"),
+            since=None if self.since is None else instant(self.since),
+            until=None if self._until is None else instant(self._until + 1),
+        )
+
+
+def _between(since: int, until: int) -> str:
+    return f"ts BETWEEN make_timestamp({since}) AND make_timestamp({until})"
+
+
+def _is_key(names: tuple[str, ...], key: Key) -> str:
+    """Of a query's ``k0 …``, that they are *key*, as far as that says."""
+    parts = [f"k{place} = {sql.literal(key[name])}" for place, name in enumerate(names) if name in key]
+    return " AND ".join(parts) or "TRUE"
 
 
 @singledispatch
-def parts(correlation: object, ask: _Asking, at: int) -> list[Part]:
-    """What *correlation* had counted at the anchor *at* (µs), step by step: one function for each kind.
-
-    Of a kind without its own, every selected event within the rule's reach.
-    """
-    since = at - getattr(correlation, "seconds", 0) * SECOND
-    return [ask.part(selection, since, at) for selection in selections_of(correlation)]  # type: ignore[arg-type]
-
-
-@parts.register(EventCount)
-@parts.register(ValueCount)
-def _(step: EventCount | ValueCount, ask: _Asking, at: int) -> list[Part]:
-    return [ask.part(step, at - step.seconds * SECOND, at, needed=step.at_least)]
+def parts(correlation: object, _ask: _Asking, _at: int, _key: Key) -> list[Part]:
+    """What *correlation* had counted at the anchor at that time (µs), step by step: one function for each kind."""
+    raise TypeError(f"no way to explain a {type(correlation).__name__}")
 
 
 @parts.register
-def _(steps: Sequence, ask: _Asking, at: int) -> list[Part]:
+def _(step: Selection, ask: _Asking, at: int, key: Key) -> list[Part]:
+    return [ask.part(step, at, at, key, says=sentence(step))]
+
+
+@parts.register
+def _(step: EventCount, ask: _Asking, at: int, key: Key) -> list[Part]:
+    since = at - step.seconds * SECOND
+    return [ask.part(step.selection, since, at, key, says=sentence(step), needed=step.at_least)]
+
+
+@parts.register
+def _(step: ValueCount, ask: _Asking, at: int, key: Key) -> list[Part]:
+    since = at - step.seconds * SECOND
+    return [ask.part(step.selection, since, at, key, says=sentence(step), field=step.field, needed=step.at_least)]
+
+
+@parts.register
+def _(measure: Measure, ask: _Asking, at: int, key: Key) -> list[Part]:
+    since, says = at - measure.seconds * SECOND, sentence(measure)
+    distinct = measure.function is Function.DISTINCT
+    return [
+        ask.part(source, since, at, key, says=says, field=measure.field, needed=None, distinct=distinct)
+        if isinstance(source, Selection)
+        else ask.hits_of(source, since, at, key, measure.field)
+        for source in measure.sources
+    ]
+
+
+@parts.register
+def _(steps: Sequence, ask: _Asking, at: int, key: Key) -> list[Part]:
     """The latest chain that ends at the anchor, each step as late as the one behind it allows."""
     start, until = at - steps.seconds * SECOND, at
     chain: list[Part] = []
-    for place, step in reversed(list(enumerate(steps.steps))):
-        last = place == len(steps.steps) - 1
-        met = [(at, 0)] if last else ask.holding(step, start, until)
+    for step in reversed(steps.steps):
+        met = ask.holding(step, start if chain else at, until, key)
         if not met:  # cannot be: the anchor would be none
             break
-        until = met[-1][0]
-        if isinstance(step, Selection):
-            chain.insert(0, ask.part(step, until, until))
-        else:
-            chain[:0] = parts(step, ask, until)
+        until, _, own = met[-1]
+        chain[:0] = parts(step, ask, until, own)
     return chain
 
 
-@singledispatch
-def unless(correlation: object, n: int) -> str:
-    """What would have to be otherwise for the rule not to fire, at most *n* having been counted."""
-    return f"It held at {n} of {getattr(correlation, 'floor', 'what it asks for')}; see the rule for its thresholds"
+@parts.register
+def _(together: Temporal, ask: _Asking, at: int, key: Key) -> list[Part]:
+    """The latest hit of each step that speaks for it."""
+    found: list[Part] = []
+    for place, step in enumerate(together.steps):
+        if place in together.anchors:
+            met = ask.holding(step, at - together.seconds * SECOND, at, key)
+            found += parts(step, ask, met[-1][0], met[-1][2]) if met else []
+    return found
 
 
-@unless.register
-def _(step: EventCount, n: int) -> str:
-    return (
-        f"It needs {step.at_least} events within {length(step.seconds)} and had up to {n}: with "
-        f"{n - step.at_least + 1} fewer in the fullest {length(step.seconds)} it would not have fired, "
-        f"nor with a threshold over {n}"
-    )
-
-
-@unless.register
-def _(step: ValueCount, n: int) -> str:
-    return (
-        f"It needs {step.at_least} different values of {step.field} within {length(step.seconds)} and had up to {n}: "
-        f"with {n - step.at_least + 1} fewer it would not have fired, nor with a threshold over {n}"
-    )
-
-
-@unless.register
-def _(steps: Sequence, _n: int) -> str:
-    names = [step.name if isinstance(step, Selection) else step.selection.name for step in steps.steps]
-    return (
-        f"It needs {', then '.join(names)} within {length(steps.seconds)}: without any one of these steps, or with "
-        "them further apart, it would not have fired"
-    )
+@parts.register(FirstSeen)
+@parts.register(Travel)
+@parts.register(Baseline)
+@parts.register(Silence)
+def _(keyed: Keyed, ask: _Asking, at: int, key: Key) -> list[Part]:
+    """What was seen at the anchor and just before it, and the past it was compared with."""
+    field = {FirstSeen: "country", Travel: "country"}.get(type(keyed))
+    if isinstance(keyed, FirstSeen):
+        field = keyed.fields[0]
+    near = keyed.seconds if isinstance(keyed, Travel) else 2 * keyed.settle
+    edge, oldest = at - near * SECOND, ask.oldest()
+    seen = ask.part(keyed.selection, edge, at, key, says="at that time", field=field, needed=None)
+    if oldest >= edge:
+        return [seen]
+    return [seen, ask.part(keyed.selection, oldest, edge - 1, key, says="before", field=field, needed=None)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import singledispatch
 
 from bearerwatch.detect.ir import (
@@ -14,16 +13,18 @@ from bearerwatch.detect.ir import (
     Not,
     Op,
     Or,
+    Part,
     Selection,
     Sequence,
     ValueCount,
     Wildcard,
-    selections_of,
 )
+from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Silence, Travel
+from bearerwatch.detect.ir_windows import Formula, Function, Measure, Met, Quantor, Relation, Temporal
 from bearerwatch.detect.islands import instant
 from bearerwatch.event import REPEATED, Kind
 
-__all__ = ["condition", "length", "sentence"]
+__all__ = ["bounded", "condition", "formula", "length", "sentence"]
 
 _MOST = 12
 """Values that are listed; of more the number is told."""
@@ -105,10 +106,7 @@ def _of(group_by: tuple[str, ...]) -> str:
 @singledispatch
 def sentence(correlation: object) -> str:
     """What makes a rule fire, in one sentence without a full stop. One function for each kind of correlation."""
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(correlation).__name__).lower()
-    group_by, seconds = getattr(correlation, "group_by", ()), getattr(correlation, "seconds", 0)
-    events = "; or ".join(condition(selection.where) for selection in selections_of(correlation))  # type: ignore[arg-type]
-    return f"{kind} {_of(group_by)}, where {events}; hits within {length(seconds)} are one alert"
+    raise TypeError(f"no words for a {type(correlation).__name__}")
 
 
 @sentence.register
@@ -135,3 +133,94 @@ def _(step: ValueCount) -> str:
 def _(steps: Sequence) -> str:
     told = "; then ".join(sentence(step) for step in steps.steps)
     return f"{_of(steps.group_by)} within {length(steps.seconds)}, in this order: {told}".removeprefix("of ")
+
+
+_RELATIONS = {
+    Relation.GT: "over",
+    Relation.GTE: "at least",
+    Relation.LT: "under",
+    Relation.LTE: "at most",
+    Relation.EQ: "exactly",
+    Relation.NEQ: "other than",
+}
+
+
+def bounded(measure: Measure) -> str:
+    """What is made of a window, and what it must be: ``an average of duration_us of at least 5``."""
+    what = {
+        Function.COUNT: "a number of events",
+        Function.DISTINCT: f"a number of different values of {measure.field}",
+        Function.SUM: f"a sum of {measure.field}",
+        Function.AVERAGE: f"an average of {measure.field}",
+        Function.MEDIAN: f"a median of {measure.field}",
+        Function.PERCENTILE: f"a percentile {measure.percentile} of {measure.field}",
+    }[measure.function]
+    return f"{what} of " + " and ".join(f"{_RELATIONS[one.relation]} {one.number}" for one in measure.bounds)
+
+
+def formula(together: Temporal) -> str:
+    """Which steps must be met, by their numbers: ``(1) and not (2)``."""
+    return _formula(together.formula)
+
+
+def _formula(part: Formula, *, outer: bool = True) -> str:
+    if isinstance(part, Met):
+        return f"({part.step + 1})"
+    inner = [_formula(item, outer=False) for item in part.items]
+    if part.quantor is Quantor.NONE:
+        return "not " + (inner[0] if len(inner) == 1 else f"any of {', '.join(inner)}")
+    text = (" and " if part.quantor is Quantor.ALL else " or ").join(inner)
+    return text if outer or len(inner) == 1 else f"[{text}]"
+
+
+def _numbered(steps: tuple[Part, ...]) -> str:
+    return "; ".join(f"({number}) {sentence(step)}" for number, step in enumerate(steps, start=1))
+
+
+@sentence.register
+def _(measure: Measure) -> str:
+    sources = "; or ".join(
+        condition(source.where) if isinstance(source, Selection) else f"it is a hit of: {sentence(source)}"
+        for source in measure.sources
+    )
+    return f"{bounded(measure)} {_of(measure.group_by)} within {length(measure.seconds)}, where {sources}"
+
+
+@sentence.register
+def _(together: Temporal) -> str:
+    return (
+        f"one {' and '.join(together.group_by)} with {formula(together)} within {length(together.seconds)}: "
+        f"{_numbered(together.steps)}"
+    )
+
+
+@sentence.register
+def _(keyed: FirstSeen) -> str:
+    return (
+        f"a {' and '.join(keyed.fields)} never seen before {_of(keyed.group_by)} that is well known, "
+        f"where {condition(keyed.selection.where)}"
+    )
+
+
+@sentence.register
+def _(keyed: Travel) -> str:
+    return (
+        f"two places {_of(keyed.group_by)} at least {keyed.kilometres} km apart that nobody reaches in the time "
+        f"between at {keyed.speed} km/h, where {condition(keyed.selection.where)}"
+    )
+
+
+@sentence.register
+def _(keyed: Baseline) -> str:
+    return (
+        f"{keyed.floor} events or more {_of(keyed.group_by)} within {length(2 * keyed.settle)}, and over "
+        f"{keyed.ratio:g} times what is usual for it, where {condition(keyed.selection.where)}"
+    )
+
+
+@sentence.register
+def _(keyed: Silence) -> str:
+    return (
+        f"no event {_of(keyed.group_by)} for {length(keyed.floor)} or more, and over {keyed.ratio:g} times its longest "
+        f"pause before, though it was heard of regularly, where {condition(keyed.selection.where)}"
+    )
