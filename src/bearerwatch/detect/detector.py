@@ -20,9 +20,11 @@ from sqlalchemy.engine import Connection
 from bearerwatch.detect.book import Change, EpisodeBook
 from bearerwatch.detect.evaluation import Evaluation
 from bearerwatch.detect.evaluator import Evaluator
-from bearerwatch.detect.ir import Means, Rule, path_of
+from bearerwatch.detect.ir import Rule
+from bearerwatch.detect.ir_needs import Means, path_of
 from bearerwatch.detect.islands import SECOND, instant, micros
 from bearerwatch.detect.keyed.remembered import Remembered
+from bearerwatch.detect.scheduled import Scheduled
 from bearerwatch.detect.warmup import newest_event
 from bearerwatch.store import episodes
 from bearerwatch.store.episodes import Episode
@@ -61,6 +63,11 @@ class Detector:
         self._evaluation = Evaluation(by[Means.SKETCHES], con, lake, state, self._book, lateness=lateness)
         self._evaluators: list[Evaluator] = [
             self._evaluation,
+            *(
+                [Scheduled(by[Means.SCHEDULED], con, lake, state, self._book, lateness=lateness)]
+                if by[Means.SCHEDULED]
+                else []
+            ),
             *([Remembered(by[Means.KEYED], con, lake, state, self._book)] if by[Means.KEYED] else []),
         ]
 

@@ -42,6 +42,7 @@ __all__ = [
     "key_column",
     "key_columns",
     "literal",
+    "part_where",
     "predicate",
     "step_where",
     "taking_where",
@@ -188,7 +189,7 @@ def key_column(field: str) -> str:
     return f'"{field}"' if TYPES[field] == "VARCHAR" else f"CAST({column(field)} AS VARCHAR)"
 
 
-def _taking_part(selection: Selection, names: tuple[str, ...]) -> str:
+def part_where(selection: Selection, names: tuple[str, ...]) -> str:
     """The WHERE clause of the events that take part: selected, and with every needed field known."""
     fields = [selection.field(name) for name in names]
     known = [f'"{field}" IS NOT NULL' for field in fields if field not in DEFAULTS]
@@ -199,15 +200,15 @@ def step_where(step: Step, group_by: tuple[str, ...]) -> str:
     """The WHERE clause of the events that take part in *step*."""
     match step:
         case Selection():
-            return _taking_part(step, group_by)
+            return part_where(step, group_by)
         case ValueCount():
-            return _taking_part(step.selection, (*group_by, step.field))
-    return _taking_part(step.selection, group_by)
+            return part_where(step.selection, (*group_by, step.field))
+    return part_where(step.selection, group_by)
 
 
 def taking_where(correlation: Windowed) -> str:
     """The WHERE clause of all events that *correlation* looks at, those that speak against it too."""
-    return "(" + " OR ".join(f"({_taking_part(*leaf)})" for leaf in dict.fromkeys(leaves(correlation))) + ")"
+    return "(" + " OR ".join(f"({part_where(*leaf)})" for leaf in dict.fromkeys(leaves(correlation))) + ")"
 
 
 def _value(step: EventCount | ValueCount) -> str:
@@ -240,7 +241,7 @@ def crossing(correlation: Windowed, relation: str) -> str:
     found = list(dict.fromkeys(leaves(correlation)))
     if any(selection.aliases for selection, _ in found):
         return " UNION ".join(
-            f"SELECT {key_columns(tuple(map(leaf[0].field, names)))} FROM {relation} WHERE {_taking_part(*leaf)}"
+            f"SELECT {key_columns(tuple(map(leaf[0].field, names)))} FROM {relation} WHERE {part_where(*leaf)}"
             for leaf in found
         )
     keys = windows_sql.keys_of(names)

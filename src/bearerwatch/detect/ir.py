@@ -29,7 +29,6 @@ __all__ = [
     "Correlation",
     "EventCount",
     "Excepted",
-    "Means",
     "Not",
     "Op",
     "Or",
@@ -47,7 +46,6 @@ __all__ = [
     "leaves",
     "moments_of",
     "outcomes_of",
-    "path_of",
     "reach",
     "selections_of",
 ]
@@ -229,20 +227,6 @@ class Rule:
     def window(self) -> int:
         """Seconds within which two hits belong to one episode."""
         return self.correlation.seconds
-
-
-class Means(StrEnum):
-    """By which a rule is evaluated as events arrive. What it means is the same by each."""
-
-    SKETCHES = "sketches"
-    """Counters that rule keys out, and the exact query for the rest."""
-    KEYED = "keyed"
-    """What is remembered of every key."""
-
-
-def path_of(correlation: Correlation) -> Means:
-    """By which means *correlation* is evaluated live."""
-    return Means.KEYED if isinstance(correlation, Keyed) else Means.SKETCHES
 
 
 def selections_of(correlation: Correlation) -> tuple[Selection, ...]:

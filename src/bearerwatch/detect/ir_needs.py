@@ -7,8 +7,10 @@ them is only the part of their condition that is monotone: "guessed and not let 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 
 from bearerwatch.detect.ir import (
+    Correlation,
     EventCount,
     Or,
     Part,
@@ -20,9 +22,28 @@ from bearerwatch.detect.ir import (
     leaves,
     reach,
 )
+from bearerwatch.detect.ir_keyed import Keyed
 from bearerwatch.detect.ir_windows import Formula, Function, Measure, Met, Quantor, Relation, Temporal
 
-__all__ = ["monotone", "needs", "scheduled"]
+__all__ = ["Means", "monotone", "needs", "path_of", "scheduled"]
+
+
+class Means(StrEnum):
+    """By which a rule is evaluated as events arrive. What it means is the same by each."""
+
+    SKETCHES = "sketches"
+    """Counters that rule keys out, and the exact query for the rest."""
+    SCHEDULED = "scheduled"
+    """The exact query once a second, for keys that had events."""
+    KEYED = "keyed"
+    """What is remembered of every key."""
+
+
+def path_of(correlation: Correlation) -> Means:
+    """By which means *correlation* is evaluated live."""
+    if isinstance(correlation, Keyed):
+        return Means.KEYED
+    return Means.SCHEDULED if scheduled(correlation) else Means.SKETCHES
 
 
 def needs(correlation: Windowed) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,13 +59,14 @@ def islands(hits: Iterable[tuple[int, int]], old: Iterable[int], gap: int) -> It
 
     Args:
         hits: ``(ts, n)`` in µs, in any order.
-        old: times of those that were hits before, one per anchor.
+        old: times of anchors that were hits before; those that are none any more count for nothing.
         gap: µs; hits so far apart still belong together.
     """
-    was = sorted(old)
+    every = sorted(hits)
+    was = sorted((Counter(ts for ts, _ in every) & Counter(old)).elements())
     seen = 0
     group: list[tuple[int, int]] = []
-    for hit in [*sorted(hits), None]:
+    for hit in [*every, None]:
         if group and (hit is None or hit[0] - group[-1][0] > gap):
             last = group[-1][0]
             start = seen

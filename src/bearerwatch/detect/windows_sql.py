@@ -12,10 +12,10 @@ from collections.abc import Sequence as Several
 
 from bearerwatch.detect import duckdb_sql as sql
 from bearerwatch.detect.fields import TYPES
-from bearerwatch.detect.ir import EventCount, Part, Selection, Sequence, ValueCount, Windowed
+from bearerwatch.detect.ir import EventCount, Part, Selection, Sequence, ValueCount, Windowed, leaves
 from bearerwatch.detect.ir_windows import Bound, Formula, Function, Measure, Met, Quantor, Relation, Temporal
 
-__all__ = ["hits", "keys_of"]
+__all__ = ["hits", "keyings", "keys_of", "looked_at"]
 
 _PLACES = 1_000_000
 """Numbers with decimal places are compared as whole numbers of millionths."""
@@ -40,6 +40,29 @@ def hits(correlation: Windowed, relation: str) -> str:
 def keys_of(group_by: tuple[str, ...]) -> str:
     """``k0, k1 …``."""
     return ", ".join(f"k{i}" for i in range(len(group_by)))
+
+
+def keyings(correlation: Windowed) -> dict[tuple[str, ...], str]:
+    """The fields that are the key, with the WHERE clause of the events for which they are: several only by aliases."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for selection, names in dict.fromkeys(leaves(correlation)):
+        fields = tuple(map(selection.field, correlation.group_by))
+        found.setdefault(fields, []).append(f"({sql.part_where(selection, names)})")
+    return {fields: f"({' OR '.join(wheres)})" for fields, wheres in found.items()}
+
+
+def looked_at(correlation: Windowed, relation: str, columns: str) -> str:
+    """The events that *correlation* looks at as ``(k0 …, columns)``, an event once for a key."""
+    parts: list[str] = []
+    before: list[tuple[tuple[str, ...], str]] = []
+    for fields, where in keyings(correlation).items():
+        mine = [where]
+        for others, theirs in before:
+            same = [f"{sql.key_column(a)} = {sql.key_column(b)}" for a, b in zip(fields, others, strict=True)]
+            mine.append(f"NOT coalesce({' AND '.join([theirs, *same])}, FALSE)")
+        parts.append(f"SELECT {sql.key_columns(fields)}, {columns} FROM {relation} WHERE {' AND '.join(mine)}")
+        before.append((fields, where))
+    return " UNION ALL ".join(parts)
 
 
 class _Query:
