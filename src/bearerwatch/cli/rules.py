@@ -10,10 +10,12 @@ import typer
 
 from bearerwatch.cli._options import Json, Rules, rules_folder
 from bearerwatch.cli._output import console, row, say
+from bearerwatch.cli._rules_check import as_junit, files_of, show_test, tested
 from bearerwatch.cli._rules_convert import convert
 from bearerwatch.cli._rules_except import except_
 from bearerwatch.cli._rules_explain import explain
-from bearerwatch.errors import ConfigurationError, RuleError
+from bearerwatch.cli._rules_show import show
+from bearerwatch.cli._rules_watch import watch
 
 if TYPE_CHECKING:
     from bearerwatch.detect.ir import Rule
@@ -24,11 +26,17 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="List detection rules, and test them on their own events.",
+    help="Detection rules: see, test, explain, write, convert them, and except events from them.",
     epilog="Example: bearerwatch rules list\n\nExample: bearerwatch rules test ./rules",
 )
 
 
+app.command(epilog="Example: bearerwatch rules show token_guessing")(show)
+app.command(
+    epilog="Example: bearerwatch rules watch ./rules\n\n"
+    "Example: bearerwatch rules watch ./rules/admin_probing.yml --events yesterday.parquet\n\n"
+    "Example: bearerwatch rules watch ./rules --since 6h"
+)(watch)
 app.command(
     epilog="Example: bearerwatch rules convert --to splunk\n\n"
     "Example: bearerwatch rules convert token_guessing --to elastic --index 'logs-bearerwatch*'\n\n"
@@ -88,7 +96,7 @@ def list_(rules: Rules = None, as_json: Json = False) -> None:
     "test",
     epilog="Example: bearerwatch rules test\n\n"
     "Example: bearerwatch rules test ./rules/admin_probing.yml\n\n"
-    "Example: bearerwatch rules test ./rules --json",
+    "Example: bearerwatch rules test ./rules --json\n\nExample: bearerwatch rules test ./rules --junit rules.xml",
 )
 def try_(
     paths: Annotated[
@@ -96,6 +104,12 @@ def try_(
         typer.Argument(metavar="[PATH]...", help="Rule files, or folders of them; all rules in force if none."),
     ] = None,
     rules: Rules = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write the results as JUnit XML, which CI systems show.", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run each rule on the test events beside it, as NAME.test.yml.
@@ -107,73 +121,20 @@ def try_(
     """
     from bearerwatch.detect.rulebook import rule_files  # noqa: PLC0415 - loads pySigma
 
-    files = _files(paths) if paths else rule_files(rules_folder(rules))
-    failed = 0
+    files = files_of(paths) if paths else rule_files(rules_folder(rules))
+    failed, results = 0, []
     for path in files:
-        result = _tested(path)
+        result = tested(path)
+        results.append(result)
         failed += not result["passed"]
         if as_json:
             row(result)
         else:
-            _print(result)
+            show_test(result)
+    if junit is not None:
+        junit.write_text(as_junit(results), encoding="utf-8")
     say(f"{len(files)} rules tested, {failed} failed" if failed else f"{len(files)} rules tested, all good")
     raise typer.Exit(1 if failed else 0)
-
-
-def _tested(path: Path) -> dict[str, Any]:
-    from bearerwatch.detect.ruletest import run_rule_tests  # noqa: PLC0415
-    from bearerwatch.detect.sigma import read_rule  # noqa: PLC0415
-
-    result: dict[str, Any] = {"rule": path.stem, "path": str(path), "passed": False, "tests": [], "problem": ""}
-    try:
-        results = run_rule_tests(read_rule(path))
-    except RuleError as error:
-        return result | {"problem": str(error)}
-    result["tests"] = [
-        {"test": one.test, "hit": one.hit, "passed": one.passed, "problem": one.problem} for one in results
-    ]
-    return result | {"passed": all(one.passed for one in results)}
-
-
-def _print(result: dict[str, Any]) -> None:
-    from rich.text import Text  # noqa: PLC0415
-
-    from bearerwatch.alert.escape import printable  # noqa: PLC0415
-    from bearerwatch.alert.notice import counted  # noqa: PLC0415
-
-    screen = console()
-    tests = result["tests"]
-    hits = sum(one["hit"] for one in tests)
-    passed = result["passed"]
-    text = Text()
-    text.append("✓ " if passed else "✗ ", style="green" if passed else "bold red")
-    text.append(printable(result["rule"]), style="bold")
-    if tests:
-        misses = len(tests) - hits
-        said = f"{counted(hits, 'hit')}, {counted(misses, 'near miss', 'near misses')}"
-        text.append(f"  {said}", style="dim")
-    screen.print(text)
-    for problem in [result["problem"], *(one["problem"] for one in tests)]:
-        for line in problem.splitlines():
-            screen.print(Text(f"    {printable(line, 1000)}", style="red"))
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = [one for one in sorted(path.glob("*.yml")) if not one.name.startswith(".")]
-            files = [one for one in inside if not one.name.endswith(".test.yml")]
-            if not files:
-                raise ConfigurationError(f"there is no rule in {path}: rules are files that end in .yml")
-            found.update(dict.fromkeys(files))
-        elif path.name.endswith(".test.yml"):
-            found[path.with_name(path.name.removesuffix(".test.yml") + ".yml")] = None
-        elif path.exists():
-            found[path] = None
-        else:
-            raise ConfigurationError(f"there is no file or folder {path}")
-    return list(found)
 
 
 def _is_ours(rule: Rule, ours: Path) -> bool:
