@@ -261,6 +261,16 @@ def test_what_is_refused_of_chains(tmp_path: Path) -> None:
     assert "itself" in refused(tmp_path, plain("event_count", "{gte: 2}", rules="[n0]"), whole)
 
 
+PAGE = Path(__file__).parents[2] / "docs/reference/rule-language.md"
+
+
+def test_the_examples_of_the_page_are_taken(tmp_path: Path) -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) >= 6
+    for example in examples:
+        rule(tmp_path, example, INNER if "stranger" in example else "")
+
+
 @pytest.mark.parametrize(
     "expression",
     [
