@@ -112,21 +112,31 @@ def _familiar(learned: Learned, agent: str) -> str:
     return f"(known.long AND known.seen >= {enough})"
 
 
-def _events(correlation: FirstSeen | Travel, relation: str, values: Sequence[str], needed: Sequence[str]) -> str:
-    """The CTE ``e(k…, l, q, ts, v0 …)`` of the selected events."""
+def _events(correlation: FirstSeen | Travel, relation: str, values: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """CTEs ending in ``e(k…, l, q, ts, v0 …)``: the selected events of those with whom something can be news at all.
+
+    Who has one value of the first field has it from the first pane on, when nobody is known yet: that is nearly all.
+    """
     shown = ", ".join(f"{value} AS v{i}" for i, value in enumerate(values))
     also = "".join(f" AND {value} IS NOT NULL" for value in needed)
-    return (
-        f"e AS (SELECT {sql.key_columns(correlation.group_by)}, "
-        f"{learner(correlation.group_by, correlation.learned.by)} AS l, {pane(correlation.settle)} AS q, ts, {shown} "
-        f"FROM {relation} WHERE {sql.step_where(correlation.selection, correlation.group_by)}{also})"
-    )
+    keys, several = _keys(correlation), "HAVING min(v0) <> max(v0)"
+    within = f"SELECT l FROM a GROUP BY l {several}"
+    if isinstance(correlation, Travel):  # one key may have several learners, where the subject is not always told
+        within = f"SELECT DISTINCT l FROM a SEMI JOIN (SELECT {keys} FROM a GROUP BY {keys} {several}) USING ({keys})"
+    return [
+        (
+            f"a AS (SELECT {sql.key_columns(correlation.group_by)}, "
+            f"{learner(correlation.group_by, correlation.learned.by)} AS l, {pane(correlation.settle)} AS q, ts, "
+            f"{shown} FROM {relation} WHERE {sql.step_where(correlation.selection, correlation.group_by)}{also})"
+        ),
+        f"e AS (SELECT a.* FROM a SEMI JOIN ({within}) USING (l))",
+    ]
 
 
 def _first_seen(rule: FirstSeen, relation: str) -> str:
     fields = (*rule.fields, "user_agent")
     values = [sql.key_column(name) for name in fields]
-    ctes = [_events(rule, relation, values, values[:1]), *_learned(rule.learned, rule.settle, range(len(values)))]
+    ctes = [*_events(rule, relation, values, values[:1]), *_learned(rule.learned, rule.settle, range(len(values)))]
     joins = "".join(f" LEFT JOIN f{i} ON f{i}.l = e.l AND f{i}.v = e.v{i} AND f{i}.q = e.q" for i in range(len(values)))
     familiar = _familiar(rule.learned, f"f{len(rule.fields)}")
     new = " AND ".join(["f0.new", *(f"coalesce(f{i}.new, TRUE)" for i in range(1, len(rule.fields)))])
@@ -150,7 +160,7 @@ def _travel(rule: Travel, relation: str) -> str:
     )
     far = f"CAST(round({EARTH} * acos(least(greatest({cosine}, -1.0), 1.0))) AS BIGINT) - {rule.uncertainty}"
     ctes = [
-        _events(rule, relation, values, (values[0], values[2], values[3])),
+        *_events(rule, relation, values, (values[0], values[2], values[3])),
         *_learned(rule.learned, rule.settle, (0, 1, 4)),
         f"s AS (SELECT DISTINCT {_keys(rule)}, l, q, {shown} FROM e WHERE TRUE{here})",
         f"many AS (SELECT {_keys(rule)} FROM s GROUP BY ALL HAVING count(DISTINCT v0) > 1)",
