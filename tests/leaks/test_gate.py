@@ -19,6 +19,8 @@ from bearerwatch.redact import gate as forms
 from bearerwatch.redact._accel import Prefilter
 from bearerwatch.redact.engine import find
 from bearerwatch.redact.exact import ANCHORS
+from bearerwatch.redact.named import BETWEEN
+from redact.placed import LEAKS, MADE_UP
 
 TOKENS = [fakes.jwt(), fakes.jwt({"exp": 1}), fakes.opaque(), fakes.opaque(60), "ghp_" + fakes.opaque(36)]
 SHORT = fakes.opaque(24)
@@ -49,6 +51,35 @@ WORDS = st.one_of(
     st.text(max_size=6),
 )
 LINES = st.lists(st.lists(WORDS, max_size=8).map("".join).filter(lambda line: "\n" not in line), max_size=8)
+
+
+ODD = ("aB3{}d9(kQ2m", "x{}7Kq2MnRt9", "Vn4m9E{}q_2gLw", "K{}vI-q98fTz", "horse{}battery")
+VALUES = [shape.replace("{}", sign) for shape in ODD for sign in "%&;(),[|$!@#^*~?<{"] + [
+    fakes.opaque(length) for length in (6, 8, 12, 20, 32)
+]
+
+
+@pytest.mark.parametrize("join", [example for _, example in BETWEEN])
+def test_however_a_name_and_its_value_are_joined_the_line_is_let_through(join: str) -> None:
+    places = forms.LINES.places()
+    assert places is not None, "the accel extra belongs to the test environment"
+    let = 0
+    for name in ("password", "api_key", "Token", "secret"):
+        for value in VALUES:
+            line = join.replace("token", name).replace("…", value)
+            if line.isascii() and forms.by_search(line, forms.kinds_of(line)):
+                assert places(line.encode()), line
+                let += 1
+    assert let or not join.isascii() or "\n" in join
+
+
+@pytest.mark.parametrize("template", [*LEAKS, *MADE_UP])
+def test_what_a_place_tells_is_let_through(template: str) -> None:
+    places = forms.LINES.places()
+    assert places is not None, "the accel extra belongs to the test environment"
+    for line in template.replace("§", f"aB3{fakes.opaque(21)}").split("\n"):
+        if line.isascii() and forms.by_search(line, forms.kinds_of(line)):
+            assert places(line.encode()), line
 
 
 @pytest.fixture(params=["accel", "pure"])

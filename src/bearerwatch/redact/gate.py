@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from bearerwatch.redact._accel import Prefilter
-from bearerwatch.redact.coarse import expressions, number_of, over_lines
+from bearerwatch.redact.coarse import expressions, expressions_of_lines, number_of, over_lines
 from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
@@ -72,13 +72,15 @@ NOISE = ENCODED + 1
 one in disguise."""
 
 
-def _expressions(hiding: Iterable[str]) -> list[tuple[int, str]]:
-    return [*expressions(), *((ENCODED, run) for run in hiding), (NOISE, NOISY)]
+def _expressions(
+    hiding: Iterable[str], forms: Callable[[], list[tuple[int, str]]] = expressions
+) -> list[tuple[int, str]]:
+    return [*forms(), *((ENCODED, run) for run in hiding), (NOISE, NOISY)]
 
 
 PREFILTER = Prefilter(lambda: _expressions(HIDING), once=True, kept="texts.hyperscan")
 """Which of these an ASCII text may be."""
-LINES = Prefilter(lambda: _expressions(HIDING_LOOSELY), kept="lines.hyperscan")
+LINES = Prefilter(lambda: _expressions(HIDING_LOOSELY, expressions_of_lines), kept="lines.hyperscan")
 """The same of many lines at once: where in them."""
 _LONG = "x" * 20
 """No token that is told by its issuer's mark alone is shorter, and without as many of them."""

@@ -18,6 +18,7 @@ __all__ = [
     "PARAMETER",
     "PLAIN",
     "QUOTED",
+    "SAID",
     "UNQUOTED",
     "USUAL",
     "VALUE",
@@ -109,6 +110,13 @@ BETWEEN: tuple[tuple[str, str], ...] = (
     ),
 )
 """Ways to join a name and its value, each with an example. The first that matches decides."""
+SAID = frozenset({
+    "let apiKey: string = '…'", "<td>token</td><td>…", '<token type="x">…', "password for x = '…'",
+    "cs1Label=token cs1=…", 'variable "token" { default = "…" }', "the token is …", "invalid token provided: …",
+    "token - …", "token ...... …", "token = '' -> '…'",
+    '{"name": "token", "value": "…"}, of OTLP {"key": "token", "value": {"stringValue": "…"}}',
+})  # fmt: skip
+"""Those that are a sentence, a dash or dots, or have more than two words in them; by their examples."""
 _AFTER_NAME = r"(?:\s?\([A-Za-z]{1,12}\)|\[/?[0-9A-Za-z]{0,8}\]|\?|<[a-z]{1,12}>)?"
 NAMED = rf"{_AFTER_NAME}(?:{'|'.join(regex for regex, _ in BETWEEN)})"
 _OTHERS = [regex for regex, _ in BETWEEN if regex != _PLAIN_BETWEEN]

@@ -55,7 +55,10 @@ _LIST = re.compile(
     r"|(?P<decimal>(?:[1-9][0-9]|1[0-2][0-9])(?P<comma> |, ?)(?:(?:[1-9][0-9]|1[0-2][0-9])(?P=comma)){19,4000}"
     r"(?:1[0-2][0-9]|[1-9][0-9])))(?![0-9A-Za-z])"
 )
-_OF_LETTERS = re.compile(r"1[0-9]{2}(?P<comma> |, ?)1[0-9]{2}(?P=comma)1[0-9]{2}")
+_OF_LETTERS = re.compile(
+    r"(?P<zero>(?:0x)?)[67][0-9A-Fa-f](?P<apart>[ :-]|, ?)(?P=zero)[67][0-9A-Fa-f](?P=apart)(?P=zero)[67]"
+    r"|1[0-2][0-9](?P<comma> |, ?)1[0-2][0-9](?P=comma)1[0-2][0-9]"
+)
 """Three small letters in a row, as text of any length has."""
 LISTED = ("xx xx xx xx xx xx", "xx  xx  xx  xx  xx", "xxxx xxxx xxxx xxxx", "xxxx  xxxx  xxxx  xxxx")
 """Which of them is in every list in hex that :func:`listed` reads, where ``x`` stands for digits and letters."""
@@ -132,7 +135,10 @@ NOISY = (
 """What in a line of ASCII stands for something else; :func:`undone` leaves one line without any as it is."""
 _OF_RUNS = "[A-Za-z0-9+/_-]"
 _GROUP = rf"[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_OF_RUNS}"
-_LISTS = (r"(?:[02-7][0-9A-Fa-f](?:[ :-]|, ?)(?:0x)?){20}", r"(?:(?:[1-9][0-9]|1[0-2][0-9])(?:, ?| )){20}")
+_LISTS = (
+    r"[67][0-9A-Fa-f](?:[ :-]|, ?)(?:0x)?[67][0-9A-Fa-f](?:[ :-]|, ?)(?:0x)?[67][0-9A-Fa-f]",
+    r"1[0-2][0-9](?:, ?| )1[0-2][0-9](?:, ?| )1[0-2][0-9]",
+)
 HIDING = (
     tuple(
         rf"(?:^|[^{_OF_RUNS[1:]}){run}"
@@ -261,11 +267,12 @@ def listed(text: str) -> Iterator[tuple[int, int, str]]:
     """Lists of bytes in *text*, in hex or decimal, as debuggers and programs print them: as :func:`wrapped`."""
     for match in _LIST.finditer(text):
         run = match[0]
+        if not _OF_LETTERS.search(run):
+            continue
         if match["hex"]:
             found = _plain(bytes.fromhex("".join(run.split(match["apart"])).replace("0x", "")))
         else:
-            letters = _OF_LETTERS.search(run)
-            found = _plain(bytes(map(int, run.split(match["comma"])))) if letters is not None else None
+            found = _plain(bytes(map(int, run.split(match["comma"]))))
         if found is not None:
             yield *match.span(), found
 
