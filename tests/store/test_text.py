@@ -102,7 +102,7 @@ def test_where_there_is_no_memory_file_lines_are_loaded_all_the_same(
 def test_a_file_in_memory_gives_back_what_is_much() -> None:
     text = Text.made()
     assert text is not None
-    with text.holding(b"x" * (40 << 20)) as path, open(path, "rb") as held:  # noqa: PTH123
+    with text.holding([b"x" * (1 << 20)] * 40) as path, open(path, "rb") as held:  # noqa: PTH123
         assert len(held.read()) == 40 << 20
-    with text.holding(b"short") as path, open(path, "rb") as held:  # noqa: PTH123
+    with text.holding([b"sh", b"", b"ort"]) as path, open(path, "rb") as held:  # noqa: PTH123
         assert held.read() == b"short"

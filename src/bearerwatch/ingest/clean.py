@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 
 from bearerwatch.callers import address
@@ -87,7 +85,4 @@ def canonical_address(text: str) -> str:
     """
     if len(text) > 64:
         raise ValueError("not an IP address")
-    with suppress(OSError):  # of four numbers the system says it ten times as fast
-        if ":" not in text and socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text)) == text:
-            return text
     return str(address(text.partition("%")[0]))

@@ -25,7 +25,7 @@ import msgspec
 from bearerwatch.context import live
 from bearerwatch.event import REASONS, Outcome
 from bearerwatch.ingest.clean import CLEANERS, canonical_address
-from bearerwatch.ingest.geo import Geo
+from bearerwatch.ingest.geo import Geo, Place
 from bearerwatch.redact.gate import PREFILTER
 
 __all__ = ["STAMP", "Found", "Plain"]
@@ -220,21 +220,24 @@ class Plain:
         if geo is not None and geo.generation != self._generation:
             self._generation = geo.generation
             places.clear()
-        new = clients - places.keys()
+        new = {address for address in clients if address not in places}  # a set less keys would go through all keys
         if not new:
             return set()
         if len(places) + len(new) > _KNOWN * 4:
             places.clear()
             new = clients
-        wrong = set()
-        for address in new:
-            if address and not _canonical(address):
-                wrong.add(address)
-                continue
-            place = geo(address.decode())._asdict() if geo is not None and address else {}
-            told = self._encode({name: value for name, value in place.items() if value is not None})
-            places[address] = b"," + told[1:-1] if len(told) > len(b"{}") else b""
+        wrong = {address for address in new if address and not _canonical(address)}
+        if geo is None:
+            places.update(dict.fromkeys(new - wrong, b""))
+        else:
+            for address in new - wrong:
+                places[address] = self._told(geo(address.decode())) if address else b""
         return wrong
+
+    def _told(self, place: Place) -> bytes:
+        """What is known of a place, as it is added to an event."""
+        known = {name: value for name, value in place._asdict().items() if value is not None}
+        return b"," + self._encode(known)[1:-1] if known else b""
 
     def _unknown(self, peers: set[bytes]) -> set[bytes]:
         """Those that are no addresses in canonical form."""
@@ -246,7 +249,13 @@ class Plain:
         return wrong
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}".encode()).fullmatch
+
+
 def _canonical(address: bytes) -> bool:
+    if _IPV4(address):
+        return True
     try:
         text = address.decode("ascii")
         return canonical_address(text) == text

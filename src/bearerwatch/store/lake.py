@@ -40,6 +40,7 @@ GRACE = timedelta(seconds=60)
 T = TypeVar("T")
 _REQUIRED = frozenset({"kind", "event_id", "ts"})
 _CHUNK = 4 << 20
+_PIECE = 500
 _LONGEST = 1 << 17
 """Bytes of one line that is read like a file; a longer one is loaded with few others."""
 _MAX_HOURS = 48
@@ -78,6 +79,10 @@ def _read_from(path: str) -> str:
         f"{_INSERT}FROM read_json({quoted(path)}, format = 'newline_delimited', columns = {{{columns}}}, "
         f"maximum_object_size = {_LONGEST}) AS e"
     )
+
+
+class _NotLinesError(Exception):
+    """What is called a line is none."""
 
 
 class _Part(NamedTuple):
@@ -304,12 +309,11 @@ class Lake:
         text = self._text
         if text is None or len(lines) < _MANY:
             return None
-        joined = b"\n".join(lines)
-        if joined.count(b"\n") != len(lines) - 1 or not all(map(bytes.strip, lines)):
-            return None  # rows could not be told to be those of the lines by their number
         try:
-            with text.holding(joined) as path:
+            with text.holding(_lined(lines)) as path:
                 ((rows,),) = self.run(_read_from(path))
+        except _NotLinesError:
+            return None
         except (duckdb.Error, OSError):  # by smaller pieces it shows which of them, or whether there is no room at all
             rows = -1
         self._spoilt = rows != len(lines)
@@ -358,7 +362,16 @@ class Lake:
                     relation = f"({rows} AND ts BETWEEN TIMESTAMP '{part.first}' AND TIMESTAMP '{part.last}')"
                     span = part.first.replace(tzinfo=UTC), part.last.replace(tzinfo=UTC)
                     hour = part.hour.replace(tzinfo=UTC)
-                    segment = write(self._con, self.folder, hour, stored(relation), rows=part.rows, span=span, now=now)
+                    segment = write(
+                        self._con,
+                        self.folder,
+                        hour,
+                        stored(relation),
+                        rows=part.rows,
+                        span=span,
+                        now=now,
+                        hasty=True,
+                    )
                     written.append(segment)
                 for folder in {(self.folder / s.path).parent for s in written}:
                     fsync(folder)
@@ -370,6 +383,20 @@ class Lake:
                 raise StateBusy("no memory is left to write events: they wait until there is") from error
             raise
         return written
+
+
+def _lined(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """The same in some pieces, with a newline behind each line.
+
+    Raises:
+        _NotLinesError: one of them is empty or several, so rows could not be told to be those of the lines by number.
+    """
+    for start in range(0, len(lines), _PIECE):
+        some = lines[start : start + _PIECE]
+        piece = b"\n".join(some) + b"\n"
+        if piece.count(b"\n") != len(some) or not all(map(bytes.strip, some)):
+            raise _NotLinesError
+        yield piece
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

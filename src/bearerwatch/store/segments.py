@@ -42,6 +42,7 @@ _ORDER = "token_id, ts"
 # No Bloom filters: 3 bytes an event, and nothing we ask looks for a value in one column alone.
 _ROW_GROUP = 30_720
 _OPTIONS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, WRITE_BLOOM_FILTER false"
+_HASTY, _THOROUGH = 1, 3
 _REPETITIONS = 4
 ROW_GROUP_BYTES = 24 << 20
 """What a row group takes in memory at most, while it is written and whenever it is read."""
@@ -104,6 +105,7 @@ def write(
     span: tuple[datetime, datetime],
     now: datetime,
     ordered: bool = False,
+    hasty: bool = False,
     row_group_bytes: int = ROW_GROUP_BYTES,
 ) -> Segment:
     """Write the rows of *relation* as one segment. The caller syncs the folder and publishes it.
@@ -117,6 +119,7 @@ def write(
         span: the earliest and the latest ``ts`` in it, aware UTC.
         now: when it is created.
         ordered: whether to sort the rows; worth while for what is going to stay.
+        hasty: whether to spend less time on compression; it is going to be merged.
         row_group_bytes: bound for the size of row groups in memory.
 
     Returns:
@@ -135,7 +138,8 @@ def write(
         # A dictionary for what repeats four times or more; DuckDB's own rule gives up sooner.
         dictionary = max(min(rows, _ROW_GROUP) // _REPETITIONS, 1)
         bounds = f"ROW_GROUP_SIZE {_ROW_GROUP}, ROW_GROUP_SIZE_BYTES {row_group_bytes}"
-        options = f"{_OPTIONS}, {bounds}, DICTIONARY_SIZE_LIMIT {dictionary}"
+        level = _HASTY if hasty else _THOROUGH
+        options = f"{_OPTIONS}, COMPRESSION_LEVEL {level}, {bounds}, DICTIONARY_SIZE_LIMIT {dictionary}"
         _copy(con, f"COPY (FROM {relation}{order}) TO {quoted(temporary)} ({options})", rows)
         fsync(temporary)
         sha256, footer = digests(temporary)

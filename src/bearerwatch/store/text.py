@@ -8,7 +8,7 @@ the disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 __all__ = ["Text"]
@@ -41,21 +41,26 @@ class Text:
         return None  # /proc is not mounted
 
     @contextmanager
-    def holding(self, data: bytes) -> Iterator[str]:
-        """Hold *data* and say under which path it can be read meanwhile.
+    def holding(self, pieces: Iterable[bytes]) -> Iterator[str]:
+        """Hold *pieces*, one behind the other, and say under which path they can be read meanwhile.
 
         Raises:
-            OSError: there is no memory for it.
+            OSError: there is no memory for them.
         """
+        end = 0
         try:
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._handle, memoryview(data)[done:], done)
-            if len(data) < self._size:
-                os.ftruncate(self._handle, len(data))
-            self._size = len(data)
+            for piece in pieces:
+                left = memoryview(piece)
+                while left:
+                    done = os.pwrite(self._handle, left, end)
+                    left = left[done:]
+                    end += done
+            if end < self._size:
+                os.ftruncate(self._handle, end)
+            self._size = end
             yield self._path
         finally:
+            self._size = max(self._size, end)
             if self._size > _KEEP:
                 os.ftruncate(self._handle, 0)
                 self._size = 0
