@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
-import yaml
-
 from bearerwatch import event
 from bearerwatch._units import names
+from bearerwatch.detect.sigma import read_rule
+from bearerwatch.detect.words import outline
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent / "src" / "bearerwatch"
@@ -114,29 +114,26 @@ def rules() -> str:
     for path in sorted((SOURCE / "detect" / "rules").glob("*.yml")):
         if path.stem.endswith(".test"):
             continue
-        *_, rule = yaml.safe_load_all(path.read_text(encoding="utf-8"))
-        how = rule["correlation"]
-        condition = how.get("condition") or {}
-        counted = {"event_count": "events", "value_count": f"distinct `{condition.get('field')}`"}
-        limit = ""
-        if how["type"] in counted:
-            word = {"gte": "at least", "gt": "more than"}
-            limit = "".join(f"{word[key]} {condition[key]} {counted[how['type']]}" for key in word if key in condition)
-        limit = limit or how["type"].replace("_", " ")
+        rule = read_rule(path)
+        told = [(deep, text.replace("*", "\\*").replace("<", "&lt;")) for deep, text in outline(rule.correlation)]
         lines += [
             "",
             f"## `{path.stem}`",
             "",
-            f"**{rule['title']}** · {rule['level']} · {limit} in {how['timespan']} per "
-            + ", ".join(f"`{field}`" for field in how["group-by"]),
+            f"**{rule.title}** · {rule.level} · version {rule.version} · by "
+            + ", ".join(f"`{field}`" for field in rule.group_by),
             "",
-            str(rule["description"]).strip(),
+            f"Fires on {told[0][1]}" + (":" if told[1:] else "."),
+            *([""] if told[1:] else []),
+            *(f"{'  ' * (deep - 1)}- {text}" for deep, text in told[1:]),
+            "",
+            rule.description,
             "",
             "Looks like it and is not:",
             "",
-            *(f"- {text}" for text in rule.get("falsepositives", [])),
+            *(f"- {text}" for text in rule.falsepositives),
             "",
-            f"What to do: {str(rule.get('bearerwatch', {}).get('advice', '')).strip()}",
+            f"What to do: {rule.advice}",
         ]
     return "\n".join(lines) + "\n"
 

@@ -16,10 +16,32 @@ from bearerwatch.store.episodes import Episode
 Run = Callable[..., Any]
 
 
+RULE = """\
+title: Refused
+name: refused
+logsource: {product: bearerwatch, service: auth}
+detection:
+  refused: {outcome: missing}
+  condition: refused
+---
+title: Many refused
+id: 5f0c2d7e-3c1a-4f4e-8d55-0b6f8f3f9d21
+status: stable
+description: None.
+level: medium
+falsepositives: [none]
+correlation: {type: event_count, rules: [refused], group-by: [client_ip], timespan: 1m, condition: {gte: 20}}
+bearerwatch: {version: 1}
+"""
+
+
 @pytest.fixture
-def alert(story: Any, monkeypatch: pytest.MonkeyPatch) -> Episode:
+def alert(story: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Episode:
     """Thirty refusals of one address, and the alert made of them."""
     monkeypatch.setenv("BEARERWATCH_STATE", str(story.folder))
+    monkeypatch.setenv("BEARERWATCH_RULES", str(tmp_path / "rules"))
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "refused.yml").write_text(RULE, encoding="utf-8")
     start = timedelta(minutes=20)
     story.number += 1000
     story.add(
@@ -31,9 +53,9 @@ def alert(story: Any, monkeypatch: pytest.MonkeyPatch) -> Episode:
     first = story.now - start
     episode = Episode(
         id="5ca1ab1e" * 4,
-        rule="brute_force_address",
+        rule="refused",
         rule_version=1,
-        title="Many failed requests from one address",
+        title="Many refused",
         level="medium",
         key={"client_ip": "203.0.113.50"},
         first_hit=first + timedelta(seconds=19),
@@ -51,7 +73,7 @@ def test_an_alert_is_explained_by_its_events(run: Run, alert: Episode) -> None:
     ran = run("rules", "explain", alert.id[:8], "--json")
     assert ran.code == 0
     told = ran.json
-    assert (told["rule"], told["hits"], told["remarks"]) == ("brute_force_address", 11, [])
+    assert (told["rule"], told["hits"], told["remarks"]) == ("refused", 11, [])
     assert (told["first"]["n"], told["peak"]["n"]) == (20, 30)
     (part,) = told["first"]["parts"]
     assert (part["counted"], part["rows"], len(part["events"])) == (20, 20, 20)

@@ -26,7 +26,7 @@ def show(
     With --json: one document.
     """
     from bearerwatch.detect.rulebook import load_rules  # noqa: PLC0415 - loads pySigma
-    from bearerwatch.detect.words import sentence  # noqa: PLC0415
+    from bearerwatch.detect.words import outline, sentence  # noqa: PLC0415
 
     found = next((rule for rule in load_rules(rules_folder(rules)) if name in {rule.name, rule.uuid}), None)
     if found is None:
@@ -34,7 +34,7 @@ def show(
     if as_json:
         document(_fields(found, sentence(found.correlation)))
     else:
-        _print(found, sentence(found.correlation))
+        _print(found, outline(found.correlation))
 
 
 def _fields(rule: Rule, words: str) -> dict[str, Any]:
@@ -62,13 +62,16 @@ def _fields(rule: Rule, words: str) -> dict[str, Any]:
     }
 
 
-def _print(rule: Rule, words: str) -> None:
+def _print(rule: Rule, words: list[tuple[int, str]]) -> None:
     from bearerwatch.alert.escape import printable  # noqa: PLC0415
 
     screen = console()
     screen.print(f"{printable(rule.name)}: {printable(rule.title)}", style="bold")
     screen.print(f"{rule.level}, version {rule.version}, {rule.status}, {printable(rule.path)}", style="dim")
-    screen.print(f"\nFires on {printable(words, 4000)}.\n")
+    screen.print(f"\nFires on {printable(words[0][1], 4000)}" + (":" if words[1:] else "."))
+    for depth, line in words[1:]:
+        screen.print("  " * depth + printable(line, 4000))
+    screen.print()
     for line in rule.description.splitlines():
         screen.print(printable(line, 1000))
     lists = (

@@ -18,13 +18,14 @@ from bearerwatch.detect.ir import (
     Sequence,
     ValueCount,
     Wildcard,
+    selections_of,
 )
-from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Silence, Travel
+from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Silence, Travel
 from bearerwatch.detect.ir_windows import Formula, Function, Measure, Met, Quantor, Relation, Temporal
 from bearerwatch.detect.islands import instant
 from bearerwatch.event import REPEATED, Kind
 
-__all__ = ["bounded", "condition", "formula", "length", "sentence"]
+__all__ = ["bounded", "condition", "formula", "length", "outline", "sentence"]
 
 _MOST = 12
 """Values that are listed; of more the number is told."""
@@ -50,7 +51,7 @@ def condition(where: Condition) -> str:
     That an event is of a request, and of one that no other told of already, goes without saying.
     """
     items = [item for item in _items(where) if item not in (_AUTH, _ONCE)]
-    return ", and ".join(_said(item) for item in items) or "any event fits"
+    return ", and ".join(dict.fromkeys(_said(item) for item in items)) or "any event fits"
 
 
 def _items(where: Condition) -> list[Condition]:
@@ -103,38 +104,6 @@ def _of(group_by: tuple[str, ...]) -> str:
     return f"of one {' and '.join(group_by)}" if group_by else "of all together"
 
 
-@singledispatch
-def sentence(correlation: object) -> str:
-    """What makes a rule fire, in one sentence without a full stop. One function for each kind of correlation."""
-    raise TypeError(f"no words for a {type(correlation).__name__}")
-
-
-@sentence.register
-def _(step: Selection) -> str:
-    return f"an event where {condition(step.where)}"
-
-
-@sentence.register
-def _(step: EventCount) -> str:
-    events = "1 event" if step.at_least == 1 else f"{step.at_least} events or more"
-    return f"{events} {_of(step.group_by)} within {length(step.seconds)}, where {condition(step.selection.where)}"
-
-
-@sentence.register
-def _(step: ValueCount) -> str:
-    values = "any value" if step.at_least == 1 else f"{step.at_least} different values or more"
-    return (
-        f"{values} of {step.field} {_of(step.group_by)} within {length(step.seconds)}, "
-        f"where {condition(step.selection.where)}"
-    )
-
-
-@sentence.register
-def _(steps: Sequence) -> str:
-    told = "; then ".join(sentence(step) for step in steps.steps)
-    return f"{_of(steps.group_by)} within {length(steps.seconds)}, in this order: {told}".removeprefix("of ")
-
-
 _RELATIONS = {
     Relation.GT: "over",
     Relation.GTE: "at least",
@@ -146,16 +115,19 @@ _RELATIONS = {
 
 
 def bounded(measure: Measure) -> str:
-    """What is made of a window, and what it must be: ``an average of duration_us of at least 5``."""
+    """What is made of a window, and what it must be: ``at least 5 events``, ``a sum of duration_us of over 9``."""
+    bounds = " and ".join(f"{_RELATIONS[one.relation]} {one.number}" for one in measure.bounds)
+    if measure.function is Function.COUNT:
+        return f"{bounds} events"
+    if measure.function is Function.DISTINCT:
+        return f"{bounds} different values of {measure.field}"
     what = {
-        Function.COUNT: "a number of events",
-        Function.DISTINCT: f"a number of different values of {measure.field}",
         Function.SUM: f"a sum of {measure.field}",
         Function.AVERAGE: f"an average of {measure.field}",
         Function.MEDIAN: f"a median of {measure.field}",
         Function.PERCENTILE: f"a percentile {measure.percentile} of {measure.field}",
     }[measure.function]
-    return f"{what} of " + " and ".join(f"{_RELATIONS[one.relation]} {one.number}" for one in measure.bounds)
+    return f"{what} of {bounds}"
 
 
 def formula(together: Temporal) -> str:
@@ -163,64 +135,113 @@ def formula(together: Temporal) -> str:
     return _formula(together.formula)
 
 
-def _formula(part: Formula, *, outer: bool = True) -> str:
+def _formula(part: Formula, number: str = "", *, outer: bool = True) -> str:
     if isinstance(part, Met):
-        return f"({part.step + 1})"
-    inner = [_formula(item, outer=False) for item in part.items]
+        return f"({number}{part.step + 1})"
+    inner = [_formula(item, number, outer=False) for item in part.items]
     if part.quantor is Quantor.NONE:
         return "not " + (inner[0] if len(inner) == 1 else f"any of {', '.join(inner)}")
     text = (" and " if part.quantor is Quantor.ALL else " or ").join(inner)
     return text if outer or len(inner) == 1 else f"[{text}]"
 
 
-def _numbered(steps: tuple[Part, ...]) -> str:
-    return "; ".join(f"({number}) {sentence(step)}" for number, step in enumerate(steps, start=1))
+Line = tuple[int, str]
+"""How deep a line of an outline stands, and what it says."""
 
 
-@sentence.register
-def _(measure: Measure) -> str:
-    sources = "; or ".join(
-        condition(source.where) if isinstance(source, Selection) else f"it is a hit of: {sentence(source)}"
-        for source in measure.sources
+def sentence(part: Part | Keyed) -> str:
+    """What makes a rule fire, in one sentence without a full stop."""
+    (_, first), *others = outline(part)
+    return first + (": " + "; ".join(text for _, text in others) if others else "")
+
+
+def outline(part: Part | Keyed) -> list[Line]:
+    """As :func:`sentence`, a line for each of the steps it has; ``(2.1)`` is the first step of the second."""
+    return _lines(part, "")
+
+
+def _nested(number: str, lines: list[Line]) -> list[Line]:
+    (_, first), *others = lines
+    return [(1, f"({number}) {first}"), *((depth + 1, text) for depth, text in others)]
+
+
+@singledispatch
+def _lines(part: object, number: str) -> list[Line]:
+    """One function for each kind."""
+    raise TypeError(f"no words for a {type(part).__name__}{number}")
+
+
+@_lines.register
+def _(step: Selection, _number: str) -> list[Line]:
+    return [(0, f"an event where {condition(step.where)}")]
+
+
+@_lines.register
+def _(step: EventCount, _number: str) -> list[Line]:
+    events = "an event" if step.at_least == 1 else f"{step.at_least} events or more"
+    within = "" if step.at_least == 1 else f" within {length(step.seconds)}"
+    return [(0, f"{events} {_of(step.group_by)}{within}, where {condition(step.selection.where)}")]
+
+
+@_lines.register
+def _(step: ValueCount, _number: str) -> list[Line]:
+    values = "any value" if step.at_least == 1 else f"{step.at_least} different values or more"
+    told = f"{values} of {step.field} {_of(step.group_by)} within {length(step.seconds)}"
+    return [(0, f"{told}, where {condition(step.selection.where)}")]
+
+
+@_lines.register
+def _(measure: Measure, number: str) -> list[Line]:
+    told = f"{bounded(measure)} {_of(measure.group_by)} within {length(measure.seconds)}"
+    if all(isinstance(source, Selection) for source in measure.sources):
+        return [(0, f"{told}, where " + "; or ".join(condition(s.where) for s in selections_of(measure)))]
+    lines = [(0, f"{told}, each an event or a hit of one of these")]
+    for place, source in enumerate(measure.sources, start=1):
+        lines += _nested(f"{number}{place}", _lines(source, f"{number}{place}."))
+    return lines
+
+
+@_lines.register
+def _(steps: Sequence, number: str) -> list[Line]:
+    lines = [(0, f"one {' and '.join(steps.group_by)} with these in order, within {length(steps.seconds)}")]
+    for place, step in enumerate(steps.steps, start=1):
+        lines += _nested(f"{number}{place}", _lines(step, f"{number}{place}."))
+    return lines
+
+
+@_lines.register
+def _(together: Temporal, number: str) -> list[Line]:
+    key, told = " and ".join(together.group_by), _formula(together.formula, number)
+    lines = [(0, f"one {key} with {told} within {length(together.seconds)}")]
+    for place, step in enumerate(together.steps, start=1):
+        lines += _nested(f"{number}{place}", _lines(step, f"{number}{place}."))
+    return lines
+
+
+@_lines.register
+def _(keyed: FirstSeen, _number: str) -> list[Line]:
+    what = f"a value of {' and '.join(keyed.fields)} never seen before {_of(keyed.group_by)} that is well known"
+    return [(0, f"{what}, where {condition(keyed.selection.where)}")]
+
+
+@_lines.register
+def _(keyed: Travel, _number: str) -> list[Line]:
+    what = (
+        f"two places {_of(keyed.group_by)} at least {keyed.kilometres} km apart that nobody reaches in the time between"
     )
-    return f"{bounded(measure)} {_of(measure.group_by)} within {length(measure.seconds)}, where {sources}"
+    return [(0, f"{what} at {keyed.speed} km/h, where {condition(keyed.selection.where)}")]
 
 
-@sentence.register
-def _(together: Temporal) -> str:
-    return (
-        f"one {' and '.join(together.group_by)} with {formula(together)} within {length(together.seconds)}: "
-        f"{_numbered(together.steps)}"
+@_lines.register
+def _(keyed: Baseline, _number: str) -> list[Line]:
+    what = f"{keyed.floor} events or more {_of(keyed.group_by)} within {length(2 * keyed.settle)}"
+    usual = f"and over {keyed.ratio:g} times what is usual for it"
+    return [(0, f"{what}, {usual}, where {condition(keyed.selection.where)}")]
+
+
+@_lines.register
+def _(keyed: Silence, _number: str) -> list[Line]:
+    what = (
+        f"no event {_of(keyed.group_by)} for {length(keyed.floor)} or more, and over {keyed.ratio:g} times its longest"
     )
-
-
-@sentence.register
-def _(keyed: FirstSeen) -> str:
-    return (
-        f"a {' and '.join(keyed.fields)} never seen before {_of(keyed.group_by)} that is well known, "
-        f"where {condition(keyed.selection.where)}"
-    )
-
-
-@sentence.register
-def _(keyed: Travel) -> str:
-    return (
-        f"two places {_of(keyed.group_by)} at least {keyed.kilometres} km apart that nobody reaches in the time "
-        f"between at {keyed.speed} km/h, where {condition(keyed.selection.where)}"
-    )
-
-
-@sentence.register
-def _(keyed: Baseline) -> str:
-    return (
-        f"{keyed.floor} events or more {_of(keyed.group_by)} within {length(2 * keyed.settle)}, and over "
-        f"{keyed.ratio:g} times what is usual for it, where {condition(keyed.selection.where)}"
-    )
-
-
-@sentence.register
-def _(keyed: Silence) -> str:
-    return (
-        f"no event {_of(keyed.group_by)} for {length(keyed.floor)} or more, and over {keyed.ratio:g} times its longest "
-        f"pause before, though it was heard of regularly, where {condition(keyed.selection.where)}"
-    )
+    return [(0, f"{what} pause before, though it was heard of regularly, where {condition(keyed.selection.where)}")]
