@@ -233,6 +233,8 @@ def key_of(group_by: Sequence[str], event: AuthEvent) -> tuple[str, ...] | None:
 
 def value(event: AuthEvent, field: str) -> Any:
     found = getattr(event, field)
+    if field == "presented_id" and found is None:
+        found = event.token_id
     return found.value if hasattr(found, "value") else found
 
 

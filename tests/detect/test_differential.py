@@ -107,6 +107,7 @@ def arrivals(world: World, rnd: random.Random) -> list[tuple[datetime, AuthEvent
             "peer_ip": rnd.choice(["192.0.2.1", "192.0.2.2", None]),
             "duration_us": rnd.choice([1, 2, 3, 4, 5, None]),
             "presented_id": rnd.choice([f"k00000000:{rnd.randrange(5):032x}", None]),
+            "token_id": rnd.choice([f"k00000000:{rnd.randrange(3):032x}", None]),
             "service": rnd.choice(["shop", "shop", "bank", None]),
             "path": rnd.choice(["/a", "/b", "/c", None]),
             "count": rnd.choice([1, 1, 1, 1, 2, 7]),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 
 from bearerwatch.detect import keyed_sql, windows_sql
-from bearerwatch.detect.fields import DEFAULTS, LOWER_CASE, TYPES
+from bearerwatch.detect.fields import DEFAULTS, FALLBACK, LOWER_CASE, TYPES
 from bearerwatch.detect.ir import (
     And,
     Before,
@@ -70,8 +70,15 @@ def literal(value: Scalar) -> str:
 
 
 def column(field: str) -> str:
-    """A field, with its default where it was left out."""
+    """A field, with its default where it was left out, or what is read in its place where it is not known."""
+    if field in FALLBACK:
+        return f'coalesce("{field}", "{FALLBACK[field]}")'
     return f'coalesce("{field}", {DEFAULTS[field]})' if field in DEFAULTS else f'"{field}"'
+
+
+def _known(field: str) -> str:
+    """What is NULL if nothing is known of *field*, even if it has a default."""
+    return f'"{field}"' if field in DEFAULTS else column(field)
 
 
 def predicate(condition: Condition) -> str:
@@ -91,7 +98,7 @@ def predicate(condition: Condition) -> str:
         case Compare(op=Op.LIKE):
             return _like(condition)
         case Compare(op=Op.EXISTS):
-            return f'"{condition.field}" IS {"NOT " if condition.value else ""}NULL'
+            return f"{_known(condition.field)} IS {'NOT ' if condition.value else ''}NULL"
         case Compare(op=Op.RE):
             return f"regexp_matches({column(condition.field)}, {literal(_text(condition))})"
         case Compare(op=Op.CIDR):
@@ -186,13 +193,13 @@ def key_columns(group_by: tuple[str, ...]) -> str:
 
 def key_column(field: str) -> str:
     """A group-by field as text."""
-    return f'"{field}"' if TYPES[field] == "VARCHAR" else f"CAST({column(field)} AS VARCHAR)"
+    return column(field) if TYPES[field] == "VARCHAR" else f"CAST({column(field)} AS VARCHAR)"
 
 
 def part_where(selection: Selection, names: tuple[str, ...]) -> str:
     """The WHERE clause of the events that take part: selected, and with every needed field known."""
     fields = [selection.field(name) for name in names]
-    known = [f'"{field}" IS NOT NULL' for field in fields if field not in DEFAULTS]
+    known = [f"{_known(field)} IS NOT NULL" for field in fields if field not in DEFAULTS]
     return " AND ".join([predicate(selection.where), *known])
 
 

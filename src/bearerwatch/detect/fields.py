@@ -9,7 +9,7 @@ import msgspec
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.store.engine import COLUMNS, DEFAULTS
 
-__all__ = ["CLOSED", "DEFAULTS", "LOWER_CASE", "NETWORK", "TYPES", "near"]
+__all__ = ["CLOSED", "DEFAULTS", "FALLBACK", "LOWER_CASE", "NETWORK", "TYPES", "near"]
 
 TYPES: dict[str, str] = {
     field.encode_name: COLUMNS[field.encode_name]
@@ -23,6 +23,9 @@ CLOSED: dict[str, frozenset[str]] = {
     "outcome": frozenset(outcome.value for outcome in Outcome),
 }
 """Fields with a closed set of values, so that a misspelt one is noticed."""
+
+FALLBACK: dict[str, str] = {"presented_id": "token_id"}
+"""Field to the one that is read where it is not known: other producers may tell of a token by one id alone."""
 
 LOWER_CASE: frozenset[str] = frozenset({"kind", "outcome", "token_id", "token_id_prev", "presented_id"})
 """Fields that are lower case by construction: no case folding is needed to compare them."""

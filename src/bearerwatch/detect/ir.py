@@ -18,6 +18,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 
+from bearerwatch.detect.fields import FALLBACK
 from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Silence, Travel
 from bearerwatch.detect.ir_windows import Measure, Temporal
 
@@ -287,10 +288,11 @@ def compared_of(correlation: Correlation) -> frozenset[str]:
 def fields_of(correlation: Correlation) -> frozenset[str]:
     """Every field of an event that *correlation* looks at, beside ``ts`` and ``count``."""
     if isinstance(correlation, Keyed):
-        return compared_of(correlation) | _asked(correlation) | frozenset(correlation.group_by)
-    return compared_of(correlation) | {
-        selection.field(name) for selection, names in leaves(correlation) for name in names
-    }
+        named = _asked(correlation) | frozenset(correlation.group_by)
+    else:
+        named = frozenset(selection.field(name) for selection, names in leaves(correlation) for name in names)
+    every = compared_of(correlation) | named
+    return every | {FALLBACK[name] for name in every if name in FALLBACK}
 
 
 def _asked(correlation: Keyed) -> frozenset[str]:
