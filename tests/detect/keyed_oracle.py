@@ -111,12 +111,12 @@ def _first_seen(rule: FirstSeen, events: Sequence[AuthEvent]) -> Iterable[Hit]:
 
 
 def _travel(rule: Travel, events: Sequence[AuthEvent]) -> Iterable[Hit]:
-    mine = _mine(rule, events, "country", "lat", "lon")
+    mine = _mine(rule, events, "country")
     past = Past(rule, mine, ("country", "asn"))
     news = {id(e): past.new(e, "country") and past.new(e, "asn") and past.ask(e)[1] for e in mine}
     familiar = {id(e): past.ask(e)[2] for e in mine}
     for here in mine:
-        best = 0
+        best = -1
         for there in mine:
             panes = pane(here, rule.settle) - pane(there, rule.settle)
             if _key(rule, here) != _key(rule, there) or not 0 <= panes <= rule.seconds // rule.settle:
@@ -125,14 +125,19 @@ def _travel(rule: Travel, events: Sequence[AuthEvent]) -> Iterable[Hit]:
                 continue
             if here.asn is not None and here.asn == there.asn:
                 continue
-            far = _kilometres(here, there) - rule.uncertainty
-            if far < rule.kilometres or far * 3600 <= (panes + 1) * rule.settle * rule.speed:
-                continue
+            far = 0 - rule.uncertainty
+            if None in {here.lat, here.lon, there.lat, there.lon}:
+                if panes > 1:
+                    continue
+            else:
+                far = _kilometres(here, there) - rule.uncertainty
+                if far < rule.kilometres or far * 3600 <= (panes + 1) * rule.settle * rule.speed:
+                    continue
             agents = {here.user_agent, there.user_agent}
             soon = panes <= 1 and (None in agents or len(agents) == 2)
             if any(news[id(e)] and (familiar[id(e)] or soon) for e in (here, there)):
                 best = max(best, far + rule.uncertainty)
-        if best:
+        if best >= 0:
             yield _key(rule, here), here.ts, best
 
 

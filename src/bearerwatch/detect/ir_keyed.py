@@ -69,7 +69,8 @@ class Travel:
     A place is a country, a network (ASN) and coordinates to whole degrees. Two sightings of one key, the earlier in
     pane ``p``, the later in ``q``, at most ``seconds`` apart, are impossible when countries and networks both differ
     (a network that is not known differs), neither network is one of ``elsewhere``, and the great circle between them
-    less ``uncertainty`` is at least ``kilometres``, and longer than ``speed`` allows in ``q - p + 1`` panes. An
+    less ``uncertainty`` is at least ``kilometres``, and longer than ``speed`` allows in ``q - p + 1`` panes; where the
+    coordinates of one are not known, two countries are too far apart for ``q - p <= 1``, and ``n`` is 0. An
     impossible pair holds at ``q`` when one of its two is *news*: its country, and its network if known, are in the
     first two panes of their lives with whom the past is kept under. Before that past counts as known (see
     :class:`Learned`), a pair holds only if ``q - p <= 1``, within minutes, and the user agents are not the same: one

@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from bearerwatch.detect import duckdb_sql as sql
 from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Learned, Silence, Travel
 
-__all__ = ["DEGREES", "EARTH", "PLACED", "hits", "learner", "pane"]
+__all__ = ["DEGREES", "EARTH", "hits", "key", "learner", "pane"]
 
 _EVENTS = "all_there_is"
 EARTH = 6371.0
 """Radius in kilometres."""
 DEGREES = ('CAST(round("lat") AS BIGINT)', 'CAST(round("lon") AS BIGINT)')
 """Where an event came from."""
-PLACED = " AND ".join(f"{value} IS NOT NULL" for value in ('"country"', *DEGREES))
-"""Whether that is known."""
 
 
 def hits(correlation: Keyed, relation: str) -> str:
@@ -46,14 +44,18 @@ def pane(settle: int) -> str:
     return f"CAST(epoch_us(ts) // {settle * 1_000_000} AS BIGINT)"
 
 
+def key(group_by: Sequence[str]) -> str:
+    """A key in 64 bits."""
+    return f"hash({', '.join(map(sql.key_column, group_by))})"
+
+
 def learner(group_by: Sequence[str], by: Sequence[str]) -> str:
-    """Whom the past is kept under, as a list: two keys are one exactly when their lists are."""
-    own = ", ".join(["'key'", *map(sql.key_column, group_by)])
+    """Whom the past is kept under, in 64 bits: that ten million have a pair in common is one in 400,000."""
+    own = f"hash('key', {', '.join(map(sql.key_column, group_by))})"
     if not by:
-        return f"[{own}]"
+        return own
     known = " AND ".join(f"{sql.column(name)} IS NOT NULL" for name in by)
-    other = ", ".join(["'by'", *map(sql.key_column, by)])
-    return f"CASE WHEN {known} THEN [{other}] ELSE [{own}] END"
+    return f"CASE WHEN {known} THEN hash('by', {', '.join(map(sql.key_column, by))}) ELSE {own} END"
 
 
 def _keys(correlation: Keyed, alias: str = "") -> str:
@@ -158,9 +160,13 @@ def _travel(rule: Travel, relation: str) -> str:
         f"sin({lat.format('o')}) * sin({lat.format('s')}) + cos({lat.format('o')}) * cos({lat.format('s')}) "
         f"* cos({lon.format('o')} - {lon.format('s')})"
     )
-    far = f"CAST(round({EARTH} * acos(least(greatest({cosine}, -1.0), 1.0))) AS BIGINT) - {rule.uncertainty}"
+    # least() and greatest() pass over what is not known
+    far = (
+        f"CASE WHEN s.v2 + s.v3 + o.v2 + o.v3 IS NOT NULL THEN CAST(round({EARTH} * "
+        f"acos(least(greatest({cosine}, -1.0), 1.0))) AS BIGINT) - {rule.uncertainty} END"
+    )
     ctes = [
-        *_events(rule, relation, values, (values[0], values[2], values[3])),
+        *_events(rule, relation, values, values[:1]),
         *_learned(rule.learned, rule.settle, (0, 1, 4)),
         f"s AS (SELECT DISTINCT {_keys(rule)}, l, q, {shown} FROM e WHERE TRUE{here})",
         f"many AS (SELECT {_keys(rule)} FROM s GROUP BY ALL HAVING count(DISTINCT v0) > 1)",
@@ -179,14 +185,15 @@ def _travel(rule: Travel, relation: str) -> str:
             f"OR (o.news AND (o.familiar OR ({soon})))))"
         ),
         (
-            f"held AS (SELECT {_keys(rule)}, q, {shown}, max(far) + {rule.uncertainty} AS n FROM pairs "
-            f"WHERE far >= {rule.kilometres} AND far * 3600 > (d + 1) * {rule.settle * rule.speed} GROUP BY ALL)"
+            f"held AS (SELECT {_keys(rule)}, q, {shown}, coalesce(max(far) + {rule.uncertainty}, 0) AS n FROM pairs "
+            f"WHERE (far >= {rule.kilometres} AND far * 3600 > (d + 1) * {rule.settle * rule.speed}) "
+            "OR (far IS NULL AND d <= 1) GROUP BY ALL)"
         ),
     ]
     return (
         f"WITH {', '.join(ctes)} SELECT {_keys(rule, 'e.')}, e.ts, h.n FROM e JOIN held h ON {_same(rule, 'e', 'h')} "
-        "AND e.q = h.q AND e.v0 = h.v0 AND e.v1 IS NOT DISTINCT FROM h.v1 AND e.v2 = h.v2 AND e.v3 = h.v3 "
-        "AND e.v4 IS NOT DISTINCT FROM h.v4"
+        "AND e.q = h.q AND e.v0 = h.v0 AND e.v1 IS NOT DISTINCT FROM h.v1 AND e.v2 IS NOT DISTINCT FROM h.v2 "
+        "AND e.v3 IS NOT DISTINCT FROM h.v3 AND e.v4 IS NOT DISTINCT FROM h.v4"
     )
 
 

@@ -36,11 +36,12 @@ PLACES = [
     ("FR", 48.9, 2.3),
     (None, 1.0, 1.0),
     ("GB", None, None),
+    ("IT", 41.9, None),
 ]
 
 
 def fields(rnd: random.Random) -> dict[str, Any]:
-    country, lat, lon = rnd.choice(PLACES[: rnd.choice([3, 3, 9])])
+    country, lat, lon = rnd.choice(PLACES[: rnd.choice([3, 3, 10])])
     return {
         "outcome": rnd.choice(["success", "success", "success", "invalid"]),
         "token_id": rnd.choice(["k00000000:" + "0" * 32, "k00000000:" + "1" * 32, None]),

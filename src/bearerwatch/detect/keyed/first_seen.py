@@ -22,7 +22,7 @@ class FirstSeenLive(Kind):
         values = [sql.key_column(name) for name in (*rule.fields, "user_agent")]
         learner = keyed_sql.learner(rule.group_by, rule.learned.by)
         self.select = [
-            f"hash({learner})",
+            learner,
             *(f"CASE WHEN {value} IS NOT NULL THEN hash({learner}, {value}) END" for value in values),
         ]
         self.where = f"{sql.step_where(rule.selection, rule.group_by)} AND {values[0]} IS NOT NULL"

@@ -41,6 +41,7 @@ __all__ = ["Remembered"]
 _REBUILT = timedelta(days=2)
 """How much of the lake is read to remember again what no snapshot tells of."""
 _CHUNK = 50_000
+_MOST_PASSED = 250_000
 _TIDY_EVERY = timedelta(seconds=60)
 
 
@@ -60,6 +61,18 @@ class _Mind:
     waiting: Held = field(default_factory=dict)
     """Sightings that hold, to be told."""
     newest: int = 0
+    passed: set[int] = field(default_factory=set)
+    """Hashes of sightings that were seen: another look at one changes nothing, unless it holds."""
+
+    def unseen(self, rows: list[Sighting]) -> list[Sighting]:
+        """Those of *rows* that can change anything: in a busy minute they are few."""
+        if self.kind.counted is not None:
+            return rows
+        if len(self.passed) > _MOST_PASSED:
+            self.passed.clear()
+        new = [row for row in rows if hash(row) not in self.passed or row in self.told or row in self.waiting]
+        self.passed.update(map(hash, new))
+        return new
 
 
 def _live(correlation: Keyed) -> Kind:
@@ -79,7 +92,7 @@ def _mind(rule: Rule) -> _Mind:
     if not isinstance(correlation, Keyed):
         raise TypeError(f"{rule.name} asks for no past")
     kind = _live(correlation)
-    select = ", ".join([_hash(rule), keyed_sql.pane(kind.settle), *kind.select])
+    select = ", ".join([keyed_sql.key(rule.group_by), keyed_sql.pane(kind.settle), *kind.select])
     identity = hashlib.sha256(f"{duckdb.__version__} {correlation!r} {select}".encode()).hexdigest()
     return _Mind(rule, correlation, kind, select, identity)
 
@@ -148,7 +161,7 @@ class Remembered:
         """Let the rule see *rows*, pane by pane; returns what holds."""
         held: Held = {}
         ceiling = micros(self._now) // (mind.kind.settle * SECOND) + 1
-        for pane, group in groupby(sorted(rows, key=_pane), key=_pane):
+        for pane, group in groupby(sorted(mind.unseen(rows), key=_pane), key=_pane):
             held |= mind.kind.see(list(group), pane)
             if pane <= ceiling:  # a clock that is years ahead does not make us forget
                 mind.newest = max(mind.newest, pane)
@@ -179,7 +192,7 @@ class Remembered:
         """Bring what waits into episodes."""
         waiting, told = mind.waiting, mind.told
         # One that holds for the first time, or for more than before, is told with all its events.
-        whole = {one for one, n in waiting.items() if n > told.get(one, 0)}
+        whole = {one for one, n in waiting.items() if n > told.get(one, -1)}
         rows = self._events(mind, whole, whole=True) + self._events(mind, waiting.keys() - whole, whole=False)
         islands: dict[Key, list[Island]] = {}
         fresh: dict[Key, list[Seen]] = {}
@@ -206,7 +219,7 @@ class Remembered:
         )
         where = (
             f" WHERE ts BETWEEN make_timestamp({low}) AND make_timestamp({high}) AND {mind.kind.anchors} "
-            f"AND {_hash(mind.rule)} IN (SELECT unnest($1::UBIGINT[]))"
+            f"AND {keyed_sql.key(mind.rule.group_by)} IN (SELECT unnest($1::UBIGINT[]))"
         )
         start = self._lake.batch_from
         batch = f"SELECT *, TRUE AS new FROM {INCOMING} WHERE rowid >= {start}"
@@ -365,7 +378,3 @@ def _place(event: _Event) -> tuple[Key, Sighting]:
 def _pane(row: Sighting) -> int:
     pane: int = row[1]
     return pane
-
-
-def _hash(rule: Rule) -> str:
-    return f"hash([{', '.join(map(sql.key_column, rule.group_by))}])"

@@ -27,10 +27,10 @@ class TravelLive(Kind):
     def __init__(self, rule: Travel) -> None:
         """Nothing is known."""
         super().__init__(rule.settle, rule.learned.memory)
-        learner = f"hash({(who := keyed_sql.learner(rule.group_by, rule.learned.by))})"
+        who = keyed_sql.learner(rule.group_by, rule.learned.by)
         asn, agent = sql.key_column("asn"), sql.key_column("user_agent")
         self.select = [
-            learner,
+            who,
             '"country"',
             asn,
             *keyed_sql.DEGREES,
@@ -39,7 +39,7 @@ class TravelLive(Kind):
             f"CASE WHEN {agent} IS NOT NULL THEN hash({who}, {agent}) END",
             f"CASE WHEN {agent} IS NOT NULL THEN hash({agent}) END",
         ]
-        self.where = f"{sql.step_where(rule.selection, rule.group_by)} AND {keyed_sql.PLACED}"
+        self.where = f'{sql.step_where(rule.selection, rule.group_by)} AND "country" IS NOT NULL'
         self.anchors = self.where
         self.told = rule.seconds // rule.settle + 10
         self._rule = rule
@@ -105,25 +105,29 @@ class TravelLive(Kind):
                 if here[1] == there[1] or (here[2] is not None and here[2] == there[2]):
                     continue
                 far = self._far(here, there)
-                if far < self._rule.kilometres:
+                if far is not None and far < self._rule.kilometres:
                     continue
                 for q in later:
                     if q >= pane and any(self._impossible(news, (here, q), (there, p), far) for p in earlier):
                         one = (key, q, *here)
-                        held[one] = max(held.get(one, 0), far + self._rule.uncertainty)
+                        held[one] = max(held.get(one, 0), 0 if far is None else far + self._rule.uncertainty)
 
     def _impossible(
-        self, news: dict[tuple[Place, int], bool], here: tuple[Place, int], there: tuple[Place, int], far: int
+        self, news: dict[tuple[Place, int], bool], here: tuple[Place, int], there: tuple[Place, int], far: int | None
     ) -> bool:
         panes = here[1] - there[1]
-        if not 0 <= panes <= self._window or far * 3600 <= (panes + 1) * self._rule.settle * self._rule.speed:
+        if not 0 <= panes <= (1 if far is None else self._window):
+            return False
+        if far is not None and far * 3600 <= (panes + 1) * self._rule.settle * self._rule.speed:
             return False
         # One program on one device keeps its name when its user turns a VPN on.
         soon = panes <= 1 and (None in (here[0][8], there[0][8]) or here[0][8] != there[0][8])
         return any(one in news and (news[one] or soon) for one in (here, there))
 
-    def _far(self, one: Place, other: Place) -> int:
-        """Kilometres along the great circle, less those that may be wrong."""
+    def _far(self, one: Place, other: Place) -> int | None:
+        """Kilometres along the great circle, less those that may be wrong; None where that is not known."""
+        if None in (*one[3:5], *other[3:5]):
+            return None
         lat, lon, lat2, lon2 = map(math.radians, (*one[3:5], *other[3:5]))
         cosine = math.sin(lat2) * math.sin(lat) + math.cos(lat2) * math.cos(lat) * math.cos(lon2 - lon)
         return math.floor(keyed_sql.EARTH * math.acos(min(max(cosine, -1.0), 1.0)) + 0.5) - self._rule.uncertainty
