@@ -100,11 +100,11 @@ def make(spool: Path, events: int, *, rate: int = 100_000, seed: int = 7, servic
         for start in range(0, events, 10_000):
             count = min(10_000, events - start)
             kinds = draw.choices(_OUTCOMES, cum_weights=odds, k=count)
-            drawn = zip(kinds, _zipf(draw, _TOKENS, count), _zipf(draw, _ADDRESSES, count), strict=True)
-            for number, ((outcome, status, reason, _), *common) in enumerate(drawn, start):
+            drawn = zip(kinds, _zipf(draw, _TOKENS, count), strict=True)
+            for number, ((outcome, status, reason, _), common) in enumerate(drawn, start):
                 # what goes wrong goes wrong anywhere; a client with most of it is an attack
-                rare = draw.randrange(_TOKENS), draw.randrange(_ADDRESSES)
-                token, address = rare if outcome in FAILURES else common
+                token = draw.randrange(_TOKENS) if outcome in FAILURES else common
+                address = token % _ADDRESSES  # who has the token; some live under one roof
                 ts = began + timedelta(seconds=number / rate)
                 ident = f"{int(ts.timestamp() * 1000):012x}{draw.getrandbits(80):020x}"
                 ident = f"{ident[:8]}-{ident[8:12]}-7{ident[13:16]}-{ident[16:20]}-{ident[20:]}"
