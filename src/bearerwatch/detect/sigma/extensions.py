@@ -75,7 +75,7 @@ class _Settings:
         if not isinstance(value, list) or len(value) > most or len(set(map(str, value))) != len(value):
             raise self.error(name, f"that is no list of at most {most} different fields: write [country]")
         for one in value:
-            if one not in TYPES:
+            if not isinstance(one, str) or one not in TYPES:
                 raise self.error(name, f"with {one!r}, which no event has{near(str(one), TYPES)}")
         return tuple(value)
 
