@@ -106,6 +106,33 @@ def test_what_cannot_work_there_is_not_written(tmp_path: Path, target: str, text
     assert why in found.problem
 
 
+CHAIN = (
+    BASE
+    + LET_IN
+    + """\
+title: Many
+name: many
+correlation: {type: event_count, rules: [refused], group-by: [client_ip], timespan: 1m, condition: {gte: 9}}
+---
+"""
+    + HEAD
+    + "correlation: {type: temporal, rules: [many, let_in], group-by: [client_ip], timespan: 5m, "
+    + "condition: many and not let_in}\n"
+)
+
+
+def test_of_a_chain_the_rule_alone_is_written_and_what_it_loses_is_told(tmp_path: Path) -> None:
+    found = to(tmp_path, "splunk", CHAIN)
+    (query,) = found.queries
+    assert 'NOT event_types="let_in"' in query
+    assert [said.split(":")[0][:30] for said in found.warnings] == [
+        "tumbling windows",
+        "an event that stands for many ",
+        "windows within windows",
+        "what must not have come before",
+    ]
+
+
 def test_what_goes_without_saying_here_is_said_there(tmp_path: Path) -> None:
     """The kind of event, and that a request told of twice counts once."""
     query = "\n".join(to(tmp_path, "elastic", COUNT).queries)

@@ -18,7 +18,8 @@ from sigma.collection import SigmaCollection
 from sigma.conversion.base import Backend
 
 from bearerwatch.detect.documents import read
-from bearerwatch.detect.ir import EventCount, Rule, Sequence, ValueCount
+from bearerwatch.detect.ir import EventCount, Part, Rule, Selection, Sequence, ValueCount
+from bearerwatch.detect.ir_windows import Formula, Function, Joint, Measure, Quantor, Temporal
 from bearerwatch.detect.sigma.complaints import CANNOT, quietly, said
 from bearerwatch.detect.sigma.plugin import episodes, statement
 from bearerwatch.detect.sigma.reading import read_rule
@@ -151,15 +152,36 @@ def _about_time(text: str, rule: Rule) -> str:
 
 def _about_counts(text: str, rule: Rule, schema: str) -> Iterator[str]:
     """What *text* counts otherwise than the rule."""
-    correlation = rule.correlation
-    steps = correlation.steps if isinstance(correlation, Sequence) else (correlation,)
-    if any(isinstance(step, ValueCount) for step in steps) and re.search(_APPROXIMATE, text):
+    parts = list(_parts(rule.correlation))
+    counts = any(_counts(part, Function.COUNT, EventCount) for part in parts)
+    if any(_counts(part, Function.DISTINCT, ValueCount) for part in parts) and re.search(_APPROXIMATE, text):
         yield "different values are estimated once there are some thousands of them"
-    summed = rf"sum\([^)]*{re.escape(_place('count', schema))}"
-    if any(isinstance(step, EventCount) for step in steps) and not re.search(summed, text):
+    if counts and not re.search(rf"sum\([^)]*{re.escape(_place('count', schema))}", text):
         yield "an event that stands for many (its field count, past a spool's quota) is counted as one"
+    if len([part for part in parts if not isinstance(part, Selection)]) > 1:
+        yield (
+            "windows within windows: what the inner ones find is placed at the beginning of their stretch of time, or "
+            "at none, and the outer one counts that"
+        )
+    if any(isinstance(part, Temporal) and _negates(part.formula) for part in parts):
+        yield "what must not have come before is looked for in the same stretch of time, before and after alike"
     if schema == "ecs" and "event.duration" in text:
         yield "durations are nanoseconds there, and the rule's numbers are microseconds: multiply them by 1000"
+
+
+def _parts(part: Any) -> Iterator[Part]:
+    """*part* and all it is made of."""
+    yield part
+    for inner in (*getattr(part, "steps", ()), *getattr(part, "sources", ())):
+        yield from _parts(inner)
+
+
+def _counts(part: Part, function: Function, kind: type[EventCount | ValueCount]) -> bool:
+    return isinstance(part, kind) or (isinstance(part, Measure) and part.function is function)
+
+
+def _negates(formula: Formula) -> bool:
+    return isinstance(formula, Joint) and (formula.quantor is Quantor.NONE or any(map(_negates, formula.items)))
 
 
 def _says_span(text: str, seconds: int) -> bool:
@@ -175,6 +197,18 @@ def _place(field: str, schema: str) -> str:
     return SCHEMAS[schema].get(field, field)
 
 
+def _alone(speaker: Backend) -> Backend:
+    """*speaker*, which from now on keeps to itself what it writes of correlations others refer to: no rules here."""
+    write = speaker.convert_correlation_rule
+
+    def convert_correlation_rule(rule: Any, *more: Any, **named: Any) -> list[Any]:
+        written = write(rule, *more, **named)
+        return [] if rule._backreferences else written  # noqa: SLF001 - pySigma has no other way
+
+    vars(speaker)["convert_correlation_rule"] = convert_correlation_rule
+    return speaker
+
+
 class _Writer:
     """A backend that writes one file's rules as often as is asked."""
 
@@ -184,7 +218,7 @@ class _Writer:
 
     def __call__(self, rules: list[dict[str, Any]]) -> list[str]:
         with quietly():
-            speaker = self._backend(processing_pipeline=pipeline(self.name, self.schema, self.index))
+            speaker = _alone(self._backend(processing_pipeline=pipeline(self.name, self.schema, self.index)))
             found = speaker.convert(SigmaCollection.from_dicts(deepcopy(rules)), self._form)
         return [_text(one) for one in (found if isinstance(found, list) else [found])]
 
