@@ -10,6 +10,7 @@ import typer
 
 from bearerwatch.cli._options import Json, Rules, rules_folder
 from bearerwatch.cli._output import console, row, say
+from bearerwatch.cli._rules_backtest import backtest
 from bearerwatch.cli._rules_check import as_junit, files_of, show_test, tested
 from bearerwatch.cli._rules_convert import convert
 from bearerwatch.cli._rules_except import except_
@@ -46,6 +47,10 @@ app.command(
     epilog="Example: bearerwatch rules explain 9f86d081\n\n"
     "Example: bearerwatch rules explain 9f86d081 --json --limit 1000"
 )(explain)
+app.command(
+    epilog="Example: bearerwatch rules backtest --since 30d --rules ./rules\n\n"
+    "Example: bearerwatch rules backtest --events ./rehearsal/events --truth ./rehearsal/truth.json"
+)(backtest)
 app.command(
     "except",
     epilog="Example: bearerwatch rules except brute_force_address --field client_ip=203.0.113.0/28 --until 30d "

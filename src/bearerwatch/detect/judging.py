@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from bearerwatch.detect.truth import Marked, Truth
 
@@ -48,12 +48,30 @@ class Judged:
     rule: str
     marked: int = 0
     caught: int = 0
-    true: int = 0
-    other: int = 0
-    false: int = 0
     missed: list[str] = field(default_factory=list)
     """Ids of what it should have told of."""
-    made_up: list[Told] = field(default_factory=list)
+    verdicts: dict[str, list[Any]] = field(default_factory=lambda: {"true": [], "other": [], "false": []})
+    """Its episodes by what they are."""
+
+    @property
+    def true(self) -> int:
+        """Episodes that fit what is marked with the rule."""
+        return len(self.verdicts["true"])
+
+    @property
+    def other(self) -> int:
+        """Episodes that fit only what the rule need not tell of."""
+        return len(self.verdicts["other"])
+
+    @property
+    def false(self) -> int:
+        """Episodes that fit nothing."""
+        return len(self.verdicts["false"])
+
+    @property
+    def made_up(self) -> list[Any]:
+        """Those that are false."""
+        return self.verdicts["false"]
 
     @property
     def recall(self) -> float | None:
@@ -94,13 +112,8 @@ def _judge(verdict: Judged, episodes: Sequence[Told], marked: Sequence[Marked], 
     for episode in episodes:
         fitting = {one.id for one in asked if _fits(episode, one, window)}
         caught |= fitting
-        if fitting:
-            verdict.true += 1
-        elif any(_fits(episode, one, window) for one in allowed):
-            verdict.other += 1
-        else:
-            verdict.false += 1
-            verdict.made_up.append(episode)
+        allowed_too = not fitting and any(_fits(episode, one, window) for one in allowed)
+        verdict.verdicts["true" if fitting else "other" if allowed_too else "false"].append(episode)
     verdict.marked = len(asked)
     verdict.caught = len(caught)
     verdict.missed = [one.id for one in asked if one.id not in caught]

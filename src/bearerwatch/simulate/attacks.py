@@ -363,9 +363,10 @@ def _kind(  # noqa: PLR0917 - the columns of the table below
     seconds: tuple[int, int],
     at_least: int,
     window: int,
+    *also: str,
 ) -> Kind:
     knob = Knob(each_day=each_day, events=events, seconds=seconds, at_least=at_least, window=window)
-    return Kind(name=name, rules=(name,), knob=knob, make=make)
+    return Kind(name=name, rules=(name, *also), knob=knob, make=make)
 
 
 _ALL = (
@@ -378,7 +379,7 @@ _ALL = (
     _kind("impossible_travel", _travel, 11, (3, 20), (30, 900), 2, 600),
     _kind("new_country", _new_country, 5, (5, 40), (60, 1800), 3, 600),
     _kind("new_network", _new_network, 5, (5, 40), (60, 1800), 3, 600),
-    _kind("request_burst", _burst, 3, (1500, 4000), (20, 60), 300, 10),
+    _kind("request_burst", _burst, 3, (1500, 4000), (20, 60), 300, 10, "request_spike_token"),
     _kind("rejection_spike_route", _spike_route, 2, (600, 1500), (200, 600), 300, 300),
     _kind("rejection_spike_service", _spike_service, 2, (800, 1500), (200, 600), 400, 300),
     _kind("rejection_spike_token", _spike_token, 3, (80, 300), (60, 300), 40, 300),
@@ -395,4 +396,4 @@ _ALL = (
     _kind("silent_service", _silence, 1, (1, 1), (1200, 2400), 1, 600),
 )
 ATTACKS: dict[str, Kind] = {one.name: one for one in _ALL}
-"""Kinds by name: each has the name of the rule that must tell of it. All numbers are knobs."""
+"""Kinds by name: each has the name of the rule that must tell of it, some with another. All numbers are knobs."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import duckdb
 from sqlalchemy.engine import make_url
 
 from bearerwatch._guard import say
@@ -21,6 +22,7 @@ from bearerwatch.store.stream import Batches, Mark
 
 __all__ = ["AmbiguousToken", "Reader"]
 
+T = TypeVar("T")
 _TOKEN = re.compile(r"(?:(?P<key>k[0-9a-f]{8}):)?(?P<mac>[0-9a-f]{4,32})(?:…|\.\.\.)?", re.ASCII)
 _SHORT = re.compile(r"short:[0-9]{1,4}", re.ASCII)
 _TOKEN_COLUMNS = ("token_id", "token_id_prev", "presented_id")
@@ -108,6 +110,18 @@ class Reader:
             return [dict(zip(names, map(_aware, row), strict=True)) for row in cursor.fetchall()]
 
         return self._catalog.reading(since, until, work)
+
+    def reading(
+        self, since: datetime | None, until: datetime | None, work: Callable[[duckdb.DuckDBPyConnection, str], T]
+    ) -> T:
+        """Run queries over the committed events, and survive damaged files: *work* may be called again.
+
+        Args:
+            since: leave out files with older events alone; aware.
+            until: leave out files with events of this instant or later alone; aware.
+            work: is given the connection and a table expression over the events.
+        """
+        return self._catalog.reading(since, until, lambda events: work(self._con, events))
 
     def events(
         self,
