@@ -143,6 +143,7 @@ def swapped(part: Part, old: Part, new: Part) -> Part:
 
 IMPLIED = {
     "brute_force_address": "refused",
+    "brute_force_network": "refused",
     "brute_force_user_agent": "refused",
     "expired_token_use": "expired_token",
     "success_after_failures": "refused",
