@@ -122,6 +122,19 @@ def test_values_that_are_few_are_ruled_out(given: list[Event], size: int) -> Non
             assert crossed(kept, key, 0, 600) == (len({e[3] for e in given if e[0] == key}) >= at_least)
 
 
+@settings(max_examples=60, deadline=None)
+@given(events, st.integers(0, 120), st.booleans())
+def test_who_had_any_event_is_remembered(given: list[Event], since: int, folded: bool) -> None:
+    kept = DistinctSketch(10, 1, valued=False)
+    add(kept, given)
+    if folded:
+        kept.fold()
+    for key in "abc":
+        latest = max((e[1] for e in given if e[0] == key), default=-1)
+        assert crossed(kept, key, since * SECOND, since * SECOND) or latest < since * SECOND
+        assert folded or not crossed(kept, key, latest + SECOND, latest + SECOND) or latest < 0
+
+
 def test_a_quiet_key_is_ruled_out() -> None:
     counts, values = CountSketch(60, 20), DistinctSketch(60, 5)
     for i in range(19):

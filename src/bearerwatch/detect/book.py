@@ -134,6 +134,10 @@ class EpisodeBook:
         forgotten = self.forgotten.get(rule.name)
         return (since, until) if forgotten is not None and since <= forgotten else None
 
+    def has_open(self, rule: Rule, key: Key) -> bool:
+        """Whether an episode of *key* is open."""
+        return any(e.id in self._open for e in self._live.get((rule.name, rule.version, key), ()))
+
     def extends_only(self, rule: Rule, key: Key, first: int, last: int) -> bool:
         """Whether hits between *first* and *last* (µs) could do nothing but extend one open episode."""
         near = self._near(rule, key, first, last)

@@ -6,6 +6,7 @@ new events can do nothing but extend an episode that is open: they are evaluated
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +20,7 @@ from bearerwatch.detect.focus import COLD, FOCUS, Focus, Noted, Span, Watched
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, islands, micros, uncovered
 from bearerwatch.detect.recent import Recent
-from bearerwatch.detect.rows import Batch, Due, Touched
+from bearerwatch.detect.rows import Batch, Due, Held, Touched
 from bearerwatch.detect.warmup import warm_up
 from bearerwatch.detect.watch import Watch, Watches
 from bearerwatch.store import episodes
@@ -33,6 +34,12 @@ _TIDY_EVERY = 20 * SECOND
 _WAIT = 9 * SECOND // 10
 _MOST_WAITING = 5_000
 _REMEMBER = timedelta(minutes=10)
+_DEAR = 0.25
+"""Seconds of computing for one rule in one tick past which keys that had no hit are held back, …"""
+_PAUSE = 50
+"""… for so many times as long, …"""
+_SHORTEST, _LONGEST = 10 * SECOND, 600 * SECOND
+"""… but no shorter and no longer than that."""
 _EVER = -(2**62)
 
 
@@ -58,6 +65,7 @@ class Evaluation:
         self._recent = Recent(con, lake, self._watches)
         self._focus = Focus(con, lake, self._recent, self._watches.all)
         self._due: dict[int, dict[Key, Due]] = {watch.number: {} for watch in self._watches.all}
+        self._held: dict[int, dict[Key, Held]] = {watch.number: {} for watch in self._watches.all}
         self.happened: list[Happened] = []
         """What happened and has not been told yet."""
         self._tick = 0
@@ -78,8 +86,8 @@ class Evaluation:
 
     @property
     def degraded(self) -> list[str]:
-        """Names of the rules whose sketches had to merge keys."""
-        return [watch.rule.name for watch in self._watches.all if watch.degraded]
+        """Names of the rules that look at too many keys, at some of the events, or at some keys later."""
+        return [watch.rule.name for watch in self._watches.all if watch.degraded or self._held[watch.number]]
 
     @property
     def unfinished(self) -> bool:
@@ -144,18 +152,31 @@ class Evaluation:
 
     def _sort_out(self, watch: Watch, noted: list[Noted], newest: int, clock: int) -> None:
         """Make the touched keys of *watch* due that might hold; collect the rows of those in focus."""
-        due, watched = self._due[watch.number], self._focus.keys[watch.number]
+        due, watched, held = self._due[watch.number], self._focus.keys[watch.number], self._held[watch.number]
         for key, touched in watch.touched.items():
+            if key in held:
+                held[key].add(touched)
+                continue
             focused = watched.get(key)
             if focused is not None:
-                noted.append((watch.number, self._tick, touched.ids))
+                noted.append((watch.number, self._tick, touched.ids, touched.counts))
                 if focused.tally is not None:
                     focused.tally.take(touched.steps, touched.times, touched.weights)
             if key in due:
                 due[key].merge(touched)
                 due[key].heard = clock
             elif touched.crossing and not self._short(watch, focused, touched):
-                due[key] = Due(touched.first, touched.last, touched.ids, touched.mark, self._tick, newest, clock, clock)
+                due[key] = Due(
+                    touched.first,
+                    touched.last,
+                    touched.ids,
+                    touched.counts,
+                    touched.mark,
+                    self._tick,
+                    newest,
+                    clock,
+                    clock,
+                )
             if focused is not None:
                 if key in due:
                     focused.used = self._clock or 0
@@ -177,6 +198,7 @@ class Evaluation:
 
     def finish(self) -> None:
         """Evaluate what cannot wait, and what must not wait any longer; then forget what is not needed."""
+        self._release()
         self._evaluate_all(defer=True)
         self._unfinished.clear()
         if any(self._due.values()) and (self._untidy or self._book.quiet(self._now)):
@@ -194,7 +216,8 @@ class Evaluation:
         for due in self._due.values():
             for entry in due.values():
                 if entry.since not in self._unfinished:  # it was waiting: which of its rows are new is not known now
-                    entry.ids, entry.since, entry.newest = entry.ids[:0], self._tick + 1, self._newest
+                    entry.ids, entry.counts = entry.ids[:0], entry.counts[:0]
+                    entry.since, entry.newest = self._tick + 1, self._newest
 
     def _evaluate_all(self, *, defer: bool) -> None:
         for watch in self._watches.all:
@@ -222,13 +245,16 @@ class Evaluation:
         cold = {key: entry for key, entry in due.items() if self._is_cold(watch, key, entry, floor)}
         warm = {key: entry for key, entry in due.items() if key not in cold}
         fresh = {key: entry for key, entry in warm.items() if key not in known}
-        until = self._began.get(since)
+        until, began = self._began.get(since), time.thread_time()
         if fresh:
             newest, clock = max(entry.newest for entry in fresh.values()), self._clock or 0
             self._focus.watch(watch, fresh, since=since, floor=floor, newest=newest, clock=clock, until=until)
         if warm:
             late = {key: entry for key, entry in warm.items() if known[key].newest >= entry.first}
-            self._answer(watch, warm, late, FOCUS)
+            told = self._answer(watch, warm, late, FOCUS)
+            spent = time.thread_time() - began
+            if spent > _DEAR:
+                self._hold(watch, warm.keys() - told, spent)
         if cold:
             crossing = self._focus.cold(watch, cold, until)
             self._answer(watch, crossing, crossing, COLD)
@@ -236,16 +262,45 @@ class Evaluation:
                 self._due[watch.number].pop(key, None)
             self._note_newest(watch, cold)
 
+    def _hold(self, watch: Watch, keys: Iterable[Key], spent: float) -> None:
+        """Look at *keys* again only after a while, for this cost *spent* seconds and found nothing.
+
+        Such as a user agent that half of all clients have, of which the rule has to see every event to say no. What
+        comes meanwhile is looked at then.
+        """
+        known, held = self._focus.keys[watch.number], self._held[watch.number]
+        quiet = [key for key in keys if key in known and not self._book.has_open(watch.rule, key)]
+        pause = min(max(int(spent * SECOND) * _PAUSE, _SHORTEST), _LONGEST)
+        held |= {key: Held(micros(self._now) + pause, known[key].mark) for key in quiet}
+        self._focus.drop(watch, quiet)
+
+    def _release(self) -> None:
+        """Keys that were held for long enough are due, with what has come for them meanwhile."""
+        clock = micros(self._now)
+        for number, held in self._held.items():
+            for key in [key for key, one in held.items() if one.until <= clock]:
+                one = held.pop(key)
+                if one.first is not None:  # its rows are old ones by now, wherever they are
+                    none = np.empty(0, np.int64)
+                    since = self._tick + 1
+                    self._due[number][key] = Due(
+                        one.first, one.last, none, none, one.mark, since, self._newest, clock, clock
+                    )
+
     def _is_cold(self, watch: Watch, key: Key, entry: Due, floor: int | None) -> bool:
         """Whether neither sketches nor focus remember all that matters to *entry*."""
         focused = self._focus.keys[watch.number].get(key)
         start = floor if focused is None else focused.start
         return start is not None and entry.first - watch.reach < start
 
-    def _answer(self, watch: Watch, due: Mapping[Key, Due], late: Mapping[Key, Due], table: str) -> None:
-        """Look for hits of the keys of *due*, of which those of *late* may have had some before, and keep the book."""
+    def _answer(self, watch: Watch, due: Mapping[Key, Due], late: Mapping[Key, Due], table: str) -> set[Key]:
+        """Look for hits of the keys of *due*, of which those of *late* may have had some before, and keep the book.
+
+        Returns:
+            The keys that had any.
+        """
         if not due:
-            return
+            return set()
         since = next(iter(due.values())).since
         hits = self._focus.hits(watch, due, table)
         late = {key: entry for key, entry in late.items() if key in hits}
@@ -268,6 +323,7 @@ class Evaluation:
         if table == FOCUS:
             known = self._focus.keys[watch.number]
             self._focus.count(watch, [key for key in due if key not in hits and known[key].tally is None])
+        return set(hits)
 
     def _note_newest(self, watch: Watch, due: Mapping[Key, Due]) -> None:
         """The rows of *due*, which are answered, are old from now on, whatever becomes of the other keys."""

@@ -40,8 +40,9 @@ Hits = dict[Key, list[tuple[int, int]]]
 """Key to ``(ts, n)`` of its hits."""
 Span = tuple[Key, int, int]
 """A key and a stretch of time, both ends included."""
-Noted = tuple[int, int, Ints]
-"""Number of a rule that wants rows, number of the tick they came with, and their ``rowid`` among those in memory."""
+Noted = tuple[int, int, Ints, Ints]
+"""Number of a rule that wants rows, number of the tick they came with, their ``rowid`` among those in memory, and for
+each how many events it stands for (0: as many as it says itself)."""
 T = TypeVar("T")
 
 _FEW = 8
@@ -93,7 +94,7 @@ class Focus:
         attack goes on, and copying a few costs as much as copying many.
         """
         self._noted += some
-        if sum(len(ids) for _, _, ids in self._noted) > _MOST_NOTED:
+        if sum(len(ids) for _, _, ids, _ in self._noted) > _MOST_NOTED:
             self.catch_up()
 
     def catch_up(self) -> None:
@@ -106,18 +107,20 @@ class Focus:
         some = [one for one in some if len(one[2])]
         if not some:
             return
-        sizes = [len(ids) for _, _, ids in some]
-        rules = np.repeat([rule for rule, _, _ in some], sizes)
-        ticks = np.repeat([tick for _, tick, _ in some], sizes)
-        found = np.concatenate([ids for _, _, ids in some])
-        lists = [",".join(map(str, column.tolist())) for column in (rules, ticks, found)]
+        sizes = [len(ids) for _, _, ids, _ in some]
+        columns = {
+            "rule": np.repeat([rule for rule, _, _, _ in some], sizes),
+            "tick": np.repeat([tick for _, tick, _, _ in some], sizes),
+            "id": np.concatenate([ids for _, _, ids, _ in some]),
+            "events": np.concatenate([counts for _, _, _, counts in some]),
+        }
         # As text: a statement with a list for a parameter cannot be prepared.
-        names = ("rule", "tick", "id")
-        columns = [f"unnest(string_split(${i + 1}, ',')::BIGINT[]) AS {name}" for i, name in enumerate(names)]
+        lists = [f"unnest(string_split(${i + 1}, ',')::BIGINT[]) AS {name}" for i, name in enumerate(columns)]
+        names = self._names.replace('"count"', 'CASE WHEN events > 0 THEN events ELSE "count" END')
         self._run(
-            f"INSERT INTO {table} SELECT p.rule, p.tick, {self._names} FROM (SELECT {', '.join(columns)}) p "
+            f"INSERT INTO {table} SELECT p.rule, p.tick, {names} FROM (SELECT {', '.join(lists)}) p "
             f"JOIN {INCOMING} r ON r.rowid = p.id",
-            *lists,
+            *(",".join(map(str, column.tolist())) for column in columns.values()),
         )
 
     def watch(
@@ -152,7 +155,7 @@ class Focus:
                 self._load(watch, spans, f"(SELECT * FROM {RECENT} WHERE tick < {since})", FOCUS)
             else:
                 self._from_lake(spans, lambda events: self._load(watch, spans, events, FOCUS), until)
-            self.add([(watch.number, entry.since, entry.ids) for entry in due.values()])
+            self.add([(watch.number, entry.since, entry.ids, entry.counts) for entry in due.values()])
         except StateBusy:
             raise  # before the one statement that loads: keys with rows that wait to be evaluated must stay in focus
         except BaseException:
@@ -175,7 +178,7 @@ class Focus:
         if crossing:
             near = _around(watch, crossing)
             self._from_lake(near, lambda events: self._load(watch, near, events, COLD), until)
-            self.add([(watch.number, entry.since, entry.ids) for entry in crossing.values()], COLD)
+            self.add([(watch.number, entry.since, entry.ids, entry.counts) for entry in crossing.values()], COLD)
         return crossing
 
     def _from_lake(self, spans: list[Span], work: Callable[[str], T], until: int | None) -> T:
@@ -269,7 +272,8 @@ class Focus:
         cte, on, values = _joined(watch, [*old, *new], fresh=[False] * len(old) + [True] * len(new))
         rows = self._con.execute(
             f"WITH {cte} SELECT {names}, epoch_us(ts), {sql.WEIGHT}, {shown} FROM {table} e JOIN spans ON {on} "
-            f"WHERE rule = {watch.number} AND (tick >= {since}) = fresh AND epoch_us(ts) BETWEEN low AND high",
+            f"WHERE rule = {watch.number} AND (tick >= {since}) = fresh AND epoch_us(ts) BETWEEN low AND high "
+            f"AND {sql.taking_where(watch.correlation)}",  # a chain's steps may want more than its key known
             values,
         ).fetchall()
         for row in rows:
@@ -308,6 +312,17 @@ class Focus:
         self._noted = []
         self._con.execute(f"TRUNCATE {FOCUS}")
 
+    def drop(self, watch: Watch, keys: list[Key]) -> None:
+        """Forget *keys* and their rows."""
+        known = self.keys[watch.number]
+        if keys:
+            self.catch_up()
+            cte, on, values = _joined(watch, [(key, 0, 0) for key in keys])
+            spans = f"(WITH {cte} FROM spans) spans"
+            self._con.execute(f"DELETE FROM {FOCUS} e USING {spans} WHERE rule = {watch.number} AND {on}", values)
+        for key in keys:
+            known.pop(key, None)
+
     def prune(self, floors: Mapping[int, int]) -> None:
         """Drop what lies before *floors* (by rule): rows, and keys that could be ruled out ever since."""
         if not any(self.keys.values()):
@@ -315,12 +330,7 @@ class Focus:
         keep = ["FALSE"]
         for number, keys in self.keys.items():
             unused = [key for key, watched in keys.items() if watched.used < floors[number]]
-            if unused:
-                cte, on, values = _joined(self._watches[number], [(key, 0, 0) for key in unused])
-                spans = f"(WITH {cte} FROM spans) spans"
-                self._con.execute(f"DELETE FROM {FOCUS} e USING {spans} WHERE rule = {number} AND {on}", values)
-                for key in unused:
-                    del keys[key]
+            self.drop(self._watches[number], unused)
             for watched in keys.values():
                 watched.start = max(watched.start, floors[number])
                 if watched.tally is not None:

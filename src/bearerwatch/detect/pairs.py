@@ -18,9 +18,8 @@ from bearerwatch.detect.marks import Bools, Ints, Marks
 
 __all__ = ["Pairs"]
 
-_VALUE_BITS = 38
-_KEY_BITS = 64 - _VALUE_BITS
-_REST = np.uint64((1 << _VALUE_BITS) - 1)
+_KEY_BITS = 26
+_ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _LEVELS = 3
 _SMALL = 4_096
 _PART = 12
@@ -43,17 +42,19 @@ class _Run:
 class Pairs:
     """No more per key than are needed to say whether it has *enough*."""
 
-    def __init__(self, enough: int, width: int) -> None:
+    def __init__(self, enough: int, width: int, *, valued: bool = True) -> None:
         """Nothing has come yet.
 
         Args:
             enough: how many of one key decide.
             width: µs; times are told apart no finer.
+            valued: whether there are values; else it is a set of keys, told apart by all 64 bits.
         """
         self._enough = enough
         self._keep = 2 * enough + _SPARE
         self._width = width
-        self._bits = _KEY_BITS
+        self._whole = _KEY_BITS if valued else 64
+        self._bits = self._whole
         self._runs = [_Run() for _ in range(_LEVELS)]  # the largest first
         self._base: int | None = None
         self._low = _EARLIEST
@@ -69,20 +70,26 @@ class Pairs:
     @property
     def folded(self) -> bool:
         """Whether keys share buckets."""
-        return self._bits < _KEY_BITS
+        return self._bits < self._whole
 
     def _keys(self, keys: Marks) -> Marks:
-        cut = np.uint64(64 - self._bits)
-        return (keys >> cut) << cut if self._bits else np.zeros_like(keys)
+        return keys & ~self._below(self._bits)
+
+    @staticmethod
+    def _below(bits: int) -> np.uint64:
+        """All bits behind the first *bits*."""
+        return _ALL >> np.uint64(bits) if bits < 64 else np.uint64(0)
 
     def _panes(self, ts: Ints) -> Panes:
         if self._base is None:
             self._base = int(ts[0]) // self._width
         return np.clip(ts // self._width - self._base, _EARLIEST, _LAST).astype(np.int32)
 
-    def add(self, keys: Marks, values: Marks, ts: Ints) -> None:
+    def add(self, keys: Marks, values: Marks | None, ts: Ints) -> None:
         """Take pairs in, with their times."""
-        pairs, last = self._keys(keys) | (values >> np.uint64(_KEY_BITS)), self._panes(ts)
+        pairs, last = self._keys(keys), self._panes(ts)
+        if values is not None:
+            pairs |= values >> np.uint64(_KEY_BITS)
         order = np.lexsort((last, pairs)) if last.min() != last.max() else np.argsort(pairs)
         pairs, last = pairs[order], last[order]
         latest = np.flatnonzero(np.append(pairs[1:] != pairs[:-1], True))  # the last of equal ones is the latest
@@ -161,7 +168,7 @@ class Pairs:
 
     def _spans(self, keys: Marks) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
         low = self._keys(keys)
-        high = low | (np.uint64(0xFFFF_FFFF_FFFF_FFFF) >> np.uint64(self._bits) if self._bits < 64 else np.uint64(0))
+        high = low | self._below(self._bits)
         return [
             (np.searchsorted(run.pairs, low, "left"), np.searchsorted(run.pairs, high, "right")) for run in self._runs
         ]
@@ -177,18 +184,16 @@ class Pairs:
 
     def fold(self) -> bool:
         """Let keys share buckets until half as many pairs are left; returns whether there was anything to do."""
-        goal, begun = len(self) // 2, self._bits
+        had, begun = len(self), self._bits
         pairs = np.concatenate([run.pairs for run in self._runs])
         last = np.concatenate([run.last for run in self._runs])
         self._runs = [_Run() for _ in range(_LEVELS)]
-        while True:
-            order = np.lexsort((last, pairs))
-            pairs, last = pairs[order], last[order]
-            latest = np.append(pairs[1:] != pairs[:-1], True) if len(pairs) else np.empty(0, np.bool_)
-            whole = self._runs[0]
-            whole.pairs, whole.last = pairs[latest], last[latest]
-            self._trim(whole)
-            if len(whole.pairs) <= goal or not self._bits:
-                return self._bits < begun or len(whole.pairs) < len(order)
-            self._bits -= 1
-            pairs, last = self._keys(whole.pairs) | (whole.pairs & _REST), whole.last
+        whole = self._runs[0]
+        self._bits = min(self._bits, max((had // 2 // self._keep).bit_length() - 1, 0))
+        pairs = self._keys(pairs) | (pairs & self._below(self._whole))
+        order = np.lexsort((last, pairs))
+        pairs, last = pairs[order], last[order]
+        latest = np.append(pairs[1:] != pairs[:-1], True) if len(pairs) else np.empty(0, np.bool_)
+        whole.pairs, whole.last = pairs[latest], last[latest]
+        self._trim(whole)
+        return self._bits < begun or len(whole.pairs) < had

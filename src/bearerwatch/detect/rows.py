@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bearerwatch.detect.islands import Key
 from bearerwatch.detect.marks import Bools, Floats, Ints, Marks, Texts, hashed, mixed
 
-__all__ = ["Batch", "Due", "Places", "Touched"]
+__all__ = ["Batch", "Due", "Held", "Places", "Touched"]
 
 Places = npt.NDArray[np.intp]
 """Where in a batch events are."""
@@ -26,6 +26,8 @@ class Touched:
     last: int
     ids: Ints
     """Its rows, by ``rowid`` in the lake's table of rows in memory."""
+    counts: Ints
+    """For each how many events it stands for; 0 if that is what it says itself."""
     mark: int
     """The key's hash."""
     crossing: bool
@@ -45,6 +47,7 @@ class Due:
     first: int
     last: int
     ids: Ints
+    counts: Ints
     mark: int
     since: int
     """Number of the tick from which on its rows are new."""
@@ -60,6 +63,25 @@ class Due:
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
         self.ids = np.concatenate([self.ids, other.ids])
+        self.counts = np.concatenate([self.counts, other.counts])
+
+
+@dataclass(slots=True)
+class Held:
+    """A key that is looked at again only after a while, because each look is dear and the last one found nothing."""
+
+    until: int
+    """The collector's clock then (µs)."""
+    mark: int
+    first: int | None = None
+    """Time of the earliest of its events since that are to be looked at; None if there is none."""
+    last: int = 0
+
+    def add(self, touched: Touched) -> None:
+        """More of its events have come."""
+        if touched.crossing:
+            self.first = touched.first if self.first is None else min(self.first, touched.first)
+            self.last = max(self.last, touched.last)
 
 
 class Batch:

@@ -205,18 +205,20 @@ class DistinctSketch:
     takes over once it has seen a whole horizon.
     """
 
-    def __init__(self, seconds: int, at_least: int, *, spare: bool = False) -> None:
+    def __init__(self, seconds: int, at_least: int, *, valued: bool = True, spare: bool = False) -> None:
         """For windows of *seconds* and a threshold of *at_least*.
 
         Args:
             seconds: the window.
             at_least: the threshold.
+            valued: whether values are counted; else it is remembered which keys had any event, and *at_least* is 1.
             spare: it is the fresh one beside another.
         """
         self.at_least = at_least
         self._seconds = seconds
+        self._valued = valued
         self._spare = spare
-        self._pairs = Pairs(at_least, max(seconds // 64, 1) * SECOND)
+        self._pairs = Pairs(at_least, max(seconds // 64, 1) * SECOND, valued=valued)
         self._low: int | None = None
         self._latest = 0
         self._next: DistinctSketch | None = None
@@ -232,17 +234,17 @@ class DistinctSketch:
         """Whether keys share buckets because there were too many to keep apart."""
         return self._pairs.folded
 
-    def add(self, keys: Marks, ts: Ints, weights: Floats, values: Marks | None) -> None:
+    def add(self, keys: Marks, ts: Ints, weights: Floats, values: Marks | None = None) -> None:
         """Take values in, one of each of *keys*."""
         if self._low is not None:
             here = ts >= self._low
             if not here.all():
                 keys, ts, weights = keys[here], ts[here], weights[here]
                 values = values[here] if values is not None else None
-        if values is None or not len(keys):
+        if not len(keys):
             return
         self._latest = max(self._latest, int(ts.max()))
-        self._pairs.add(keys, values, ts)
+        self._pairs.add(keys, values if self._valued else None, ts)
         if self._next is not None:
             self._next.add(keys, ts, weights, values)
 
@@ -283,7 +285,7 @@ class DistinctSketch:
         self._renew(before)
 
     def _begin_next(self) -> None:
-        self._next = DistinctSketch(self._seconds, self.at_least, spare=True)
+        self._next = DistinctSketch(self._seconds, self.at_least, valued=self._valued, spare=True)
         self._next_from = self._latest + 1
 
     def _renew(self, before: int) -> None:

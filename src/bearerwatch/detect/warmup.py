@@ -16,7 +16,7 @@ from bearerwatch.detect.ir import ValueCount
 from bearerwatch.detect.islands import SECOND, instant
 from bearerwatch.detect.marks import hashed, mixed
 from bearerwatch.detect.recent import Recent
-from bearerwatch.detect.sketch import CountSketch
+from bearerwatch.detect.sketch import CountSketch, DistinctSketch
 from bearerwatch.detect.watch import Stage, Watch, Watches
 from bearerwatch.store.lake import Lake
 from bearerwatch.store.tables import LIVE, segments
@@ -58,6 +58,9 @@ def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, watch: Watch, stage: Stage
         case ValueCount(field=field), _:
             start = before
             what = f"max(epoch_us(ts)) AS at, 1 AS weight, CAST({sql.column(field)} AS VARCHAR) AS value"
+        case _, DistinctSketch():
+            start = before
+            what = "max(epoch_us(ts)) AS at, 1 AS weight, NULL AS value"
         case _, CountSketch(width=width):
             start = before // width * width  # a pane is known whole or not at all
             what = f"epoch_us(ts) // {width} * {width} AS at, sum({sql.WEIGHT}) AS weight, NULL AS value"

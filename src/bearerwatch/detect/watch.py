@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 
 from bearerwatch.detect import duckdb_sql as sql
+from bearerwatch.detect import thinning
 from bearerwatch.detect.ir import (
     EventCount,
     Rule,
@@ -24,7 +25,7 @@ from bearerwatch.detect.ir import (
 from bearerwatch.detect.ir_keyed import Keyed
 from bearerwatch.detect.ir_needs import needs
 from bearerwatch.detect.islands import SECOND, Key
-from bearerwatch.detect.marks import Bools, Marks
+from bearerwatch.detect.marks import Bools, Ints, Marks
 from bearerwatch.detect.rows import Batch, Places, Touched
 from bearerwatch.detect.selecting import BITS, Selecting
 from bearerwatch.detect.sketch import CountSketch, DistinctSketch, Sketch
@@ -37,6 +38,8 @@ _SLACK = timedelta(seconds=30)
 _BUDGET = 256 << 20
 """Bytes of all sketches together, past which those that count values are folded."""
 _MICROSECOND = timedelta(microseconds=1)
+_MOST_HELD = 50_000
+"""Rows of one key kept in focus when it has too many, as far as thresholds allow."""
 _EVER = -(2**62)
 _NONE = np.empty(0, np.uint64)
 
@@ -98,6 +101,8 @@ class Watch:
     """Around events from here on the sketches know everything."""
     touched: dict[Key, Touched] = field(default_factory=dict)
     """What has arrived for the keys that may matter."""
+    thinned: bool = False
+    """Whether of late not every event of every key was looked at."""
 
     def take(self, batch: Batch, focused: Marks) -> None:
         """Count *batch*, and note in ``touched`` what came for keys that may matter, and for those of *focused*."""
@@ -130,17 +135,31 @@ class Watch:
         ends = np.append(begins[1:], len(order))
         for i in np.flatnonzero(kept).tolist():
             span = order[begins[i] : ends[i]]
-            rows = here[span]
+            rows, when = here[span], times[begins[i] : ends[i]]
+            left, counts = rows if len(places) == 1 else np.unique(rows), None
+            if len(left) > thinning.MOST:
+                left, counts = self._thinned(batch, rows, steps[span], when)
             self.touched[batch.key(columns, int(rows[0]))] = Touched(
                 first=int(first[i]),
                 last=int(last[i]),
-                ids=batch.ids[rows if len(places) == 1 else np.unique(rows)],
+                ids=batch.ids[left],
+                counts=np.zeros(len(left), np.int64) if counts is None else counts,
                 mark=int(chosen[i]),
                 crossing=bool(crossing[i]),
                 steps=steps[span],
-                times=times[begins[i] : ends[i]],
+                times=when,
                 weights=batch.weights[rows],
             )
+
+    def _thinned(self, batch: Batch, rows: Places, steps: Places, times: Ints) -> tuple[Places, Ints]:
+        """Those of *rows*, of one key, that are looked at."""
+        self.thinned = True
+        values: list[Marks | None] = []
+        for step, stage in enumerate((*self.stages, *self.others)):
+            told_apart = stage.known if stage.value is None else (stage.value,)
+            values.append(batch.keys(told_apart)[rows[steps == step]] if told_apart else None)
+        few = max(_MOST_HELD * SECOND // (4 * self.horizon), 4 * max(stage.at_least for stage in self.stages))
+        return thinning.thinned(rows, steps, times, batch.weights[rows], values, few=min(few, thinning.MOST))
 
     def _likely(self, steps: Places, keys: Marks) -> Bools:
         """Which of *keys* perhaps have enough for every step."""
@@ -161,12 +180,15 @@ class Watch:
 
     @property
     def degraded(self) -> bool:
-        """Whether keys share counters because there are too many."""
-        return any(isinstance(stage.sketch, DistinctSketch) and stage.sketch.degraded for stage in self.stages)
+        """Whether keys share counters because there are too many, or one has too many events to look at them all."""
+        return self.thinned or any(
+            isinstance(stage.sketch, DistinctSketch) and stage.sketch.degraded for stage in self.stages
+        )
 
     def forget(self, before: int) -> None:
         """Let the sketches go of what lies before that time."""
         self.known_from = max(self.known_from, before + self.reach)
+        self.thinned = False
         for stage in self.stages:
             if stage.sketch is not None:
                 stage.sketch.forget(before)
@@ -261,10 +283,11 @@ def _leaf(step: Step, keys: tuple[str, ...]) -> tuple[Selection, tuple[str, ...]
 
 def _sketch(step: Step, seconds: int, *, alone: bool) -> Sketch | None:
     match step:
-        case Selection():
-            return CountSketch(seconds, 1)
         case ValueCount():
             return DistinctSketch(step.seconds, step.at_least)
         case EventCount(at_least=1) if alone:
             return None
-    return CountSketch(step.seconds, step.at_least)
+        case EventCount(at_least=at_least) if at_least > 1:
+            return CountSketch(step.seconds, at_least)
+    # One event is enough: of nearly every counter that keys share somebody has one.
+    return DistinctSketch(seconds, 1, valued=False)
