@@ -50,7 +50,7 @@ $(SIGMA2)/.ready: $(VENV)/.ready requirements/sigma2.txt
 # What it needs beside itself, and the backends, come from .venv: the packages of `sigma` are one namespace.
 sigma2: $(SIGMA2)/.ready  ## Tests of rules with pySigma 2 (requirements/sigma2.in)
 	PYTHONPATH=$(SIGMA2) $(BIN)/python -m pytest -m "not soak" --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) \
-		$(if $(ARGS),$(ARGS),tests/detect/test_sigma.py tests/detect/test_rulebook.py tests/detect/test_ruletest.py)
+		$(if $(ARGS),$(ARGS),tests/detect/test_sigma.py tests/detect/test_language.py tests/detect/test_rulebook.py tests/detect/test_ruletest.py)
 
 lint: $(VENV)/.ready  ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .

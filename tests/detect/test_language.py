@@ -226,6 +226,7 @@ ALIASED = "type: temporal\nrules: [failed, let_in]\ngroup-by: [address]\ntimespa
         (plain("event_count", "{gte: 3}").replace("5m", "8d"), "beyond 7d"),
         (plain("event_count", "{gte: 3}").replace("5m", "99999999999999999y"), "beyond 7d"),
         (plain("event_count", "{gte: 3}").replace("group-by: [client_ip]\n", ""), "kind is the same for all"),
+        (plain("event_count", "{gte: 3}").replace("[client_ip]", "[event_id]"), "every event has its own"),
         (plain("temporal", "{lt: 2}", rules="[failed, let_in]"), "gte: 2"),
         (plain("temporal", "{gte: 3}", rules="[failed, let_in]"), "gte: 2"),
         (plain("temporal", "not failed", rules="[failed]"), "2 to 8"),

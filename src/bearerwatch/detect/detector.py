@@ -162,7 +162,8 @@ class Detector:
     def degraded(self) -> list[str]:
         """Rules that had to merge counters to stay within memory: still exact, but they look at more keys.
 
-        And those that had to forget keys: of them they will say nothing until they know them again.
+        Those that had to forget keys: of them they will say nothing until they know them again. And those whose
+        queries take longer than a second: still exact, but the collector waits for them.
         """
         return [name for evaluator in self._evaluators for name in evaluator.degraded]
 

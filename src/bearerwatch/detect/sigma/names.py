@@ -96,6 +96,10 @@ class Names:
                 "(kind is the same for all: with it, everything is one key)",
                 _GROUP_BY,
             )
+        if "event_id" in names:
+            raise self._document.error(
+                "groups by event_id, of which every event has its own: group by what its events share", _GROUP_BY
+            )
         theirs = {name for one in inner for name in one.group_by or []}
         for name in names:
             if name not in TYPES and name not in self._aliases and name not in theirs:
