@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bearerwatch.detect.ir import EventCount
-from bearerwatch.detect.rulebook import load_rules
+from bearerwatch.detect.rulebook import load_rules, package_rules
 from bearerwatch.detect.sigma.convert import Converted, convert
 from bearerwatch.detect.sigma.targets import SCHEMAS, backend_of, backends, schema_of
 from bearerwatch.errors import ConfigurationError
@@ -131,6 +131,15 @@ def test_of_a_chain_the_rule_alone_is_written_and_what_it_loses_is_told(tmp_path
         "windows within windows",
         "what must not have come before",
     ]
+
+
+def test_rules_of_our_own_kinds_are_approximated_or_not_written() -> None:
+    name, backend = backend_of("splunk")
+    travel = convert(package_rules() / "impossible_travel.yml", name, backend, schema="ocsf")
+    assert travel.queries
+    assert travel.warnings[0].startswith("an approximation")
+    silent = convert(package_rules() / "silent_service.yml", name, backend, schema="ocsf")
+    assert (silent.queries, "do not come" in silent.problem) == ((), True)
 
 
 def test_what_goes_without_saying_here_is_said_there(tmp_path: Path) -> None:

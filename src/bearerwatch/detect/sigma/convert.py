@@ -19,6 +19,7 @@ from sigma.conversion.base import Backend
 
 from bearerwatch.detect.documents import read
 from bearerwatch.detect.ir import EventCount, Part, Rule, Selection, Sequence, ValueCount
+from bearerwatch.detect.ir_keyed import Silence
 from bearerwatch.detect.ir_windows import Formula, Function, Joint, Measure, Quantor, Temporal
 from bearerwatch.detect.sigma.complaints import CANNOT, quietly, said
 from bearerwatch.detect.sigma.plugin import episodes, statement
@@ -70,6 +71,14 @@ def convert(
     write = _Writer(name, backend, schema, form, index)
     if name == _OURS:
         return Converted(rule.name, ((episodes if form == "episodes" else statement)(rule.correlation, "events"),), ())
+    if isinstance(rule.correlation, Silence):
+        return Converted(
+            rule.name,
+            (),
+            (),
+            "it fires when events do not come, and a query would fire when they do: alert on missing data by the "
+            "product's own means",
+        )
     data = [{key: value for key, value in one.items() if key != _OURS} for one in documents]
     told = []
     if any("detect" in one[_OURS] for one in documents if isinstance(one.get(_OURS), dict)):
