@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 
-from bearerwatch.detect.fields import FALLBACK
+from bearerwatch.detect.fields import DERIVED, FALLBACK
 from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Silence, Travel
 from bearerwatch.detect.ir_windows import Measure, Temporal
 
@@ -45,7 +45,6 @@ __all__ = [
     "compared_of",
     "fields_of",
     "leaves",
-    "moments_of",
     "outcomes_of",
     "reach",
     "selections_of",
@@ -291,7 +290,7 @@ def fields_of(correlation: Correlation) -> frozenset[str]:
         named = _asked(correlation) | frozenset(correlation.group_by)
     else:
         named = frozenset(selection.field(name) for selection, names in leaves(correlation) for name in names)
-    every = compared_of(correlation) | named
+    every = frozenset(DERIVED.get(name, name) for name in compared_of(correlation) | named)
     return every | {FALLBACK[name] for name in every if name in FALLBACK}
 
 
@@ -304,22 +303,6 @@ def _asked(correlation: Keyed) -> frozenset[str]:
             return frozenset(("country", "asn", "lat", "lon", "user_agent", *learned.by))
         case Baseline() | Silence():
             return frozenset()
-
-
-def moments_of(correlation: Correlation) -> frozenset[int]:
-    """The instants (µs) before and after which *correlation* selects otherwise."""
-    return frozenset(at for selection in selections_of(correlation) for at in _moments(selection.where))
-
-
-def _moments(condition: Condition) -> Iterator[int]:
-    match condition:
-        case Before(at=at):
-            yield at
-        case Not(item=item):
-            yield from _moments(item)
-        case And(items=items) | Or(items=items):
-            for item in items:
-                yield from _moments(item)
 
 
 def _compared(condition: Condition) -> Iterator[str]:
