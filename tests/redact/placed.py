@@ -7,8 +7,9 @@ __all__ = ["CLEAN", "LEAKS", "MADE_UP"]
 # § stands for a secret, ¶ for one in hex, ‡ for a code that works once, ◊ for words of a mnemonic.
 LEAKS = [
     "gh secret set NPM_TOKEN --body §",
-    "nuget push x.nupkg -ApiKey § -Source y",
-    "http-request set-header X-Api-Key §",
+    "mc alias set m http://x:9000 minioadmin §",
+    "CURLOPT_USERPWD => 'bob:§'",
+    'Credentials("repo", "x.com", "bob", "§")',
     'proxy_set_header X-Auth-Token "§";',
     "PDO->__construct('mysql:host=db', 'root', '§')",
     "1 validation error for Login\npassword\n  Value error [type=value_error, input_value='§', input_type=str]",

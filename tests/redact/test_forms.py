@@ -155,3 +155,37 @@ def test_names_of_other_languages_are_names(text: str) -> None:
 )
 def test_keys_of_tables_and_caches_and_members_stay(text: str) -> None:
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{"token": {{"string": "{}"}}}}',
+        ":token: {}",
+        "nuget push x.nupkg -ApiKey {} -Source y",
+        "http-request set-header X-Api-Key {}",
+        ".ASPXAUTH={}",
+        "https://conda.example.com/t/{}/main",
+        '"github-oauth": {{"github.com": "{}"}}',
+        'BUNDLE_GEMS__EXAMPLE__COM: "bob:{}"',
+        "echo '{}' | docker secret create db -",
+    ],
+)
+def test_what_a_held_out_set_had_is_found(text: str) -> None:
+    secret = f"aB3{opaque(29)}"
+    clean = redact_text(text.format(secret))
+    assert not leaked(secret, clean)
+    assert redact_text(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kafka sasl.mechanism=OAUTHBEARER security.protocol=SASL_SSL",
+        "your password is confidential",
+        "root:x:0:0:token:/root:/bin/bash",
+        "https://youtu.be/dQw4w9WgXcQ?t=42",
+    ],
+)
+def test_settings_adjectives_and_fields_between_colons_stay(text: str) -> None:
+    assert redact_text(text) == text

@@ -109,3 +109,10 @@ def test_every_command_says_where_it_comes_from() -> None:
     assert len({command.id for command in TABLE}) == len(TABLE)
     assert all(command.source and "(?P<t>" in command.option for command in TABLE)
     assert all(word == word.lower() for word, _, _ in COMMANDS)
+
+
+@pytest.mark.parametrize("text", ["HELLO 3 AUTH {}", "AUTH default {}", "snmp-server community {}", "PASS {}"])
+@pytest.mark.parametrize("first", "0a")
+def test_marks_of_ours_stay_where_secrets_stand(text: str, first: str) -> None:
+    marked = text.format(f"[token k0123abcd:{first}{'0f' * 15}0]")
+    assert redact_text(marked) == marked

@@ -42,7 +42,7 @@ _STATES = re.compile(
 _LINE_ENDS = ("", "\n", "\r", "\\")
 _DERIVED = re.compile(
     r"(?:a[bt]le|ible|acy|age|ally|[ae]n(?:ce|cy|t)|ary|ate|dom|ed|ence|ful|[ai]fy|gram|graph|hood|i[ac]|ical|ices?|ide|ify|ing|"
-    r"ion|ious|ise|ish|ism|ist|ite|ity|ive|ize|less|ly|ment|ness|oid|ology|ous|[bcdglmnpt]al|ship|some|tor|th|tude|ure|ware|"
+    r"ion|ious|ise|ish|ism|ist|ite|ity|ive|ize|less|ly|ment|ness|oid|ology|ous|[bcdegilmnpt]al|ship|some|tor|th|tude|ure|ware|"
     r"where|wise|ities|oire|[cdfklmnrtv]ers?)s?\Z"
 )
 """How words end that are derived of others, and may be long without being two."""

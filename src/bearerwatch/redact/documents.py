@@ -14,7 +14,7 @@ _PROGRAMS: tuple[Place, ...] = (
         "stdin",
         ("echo ", "--password-stdin", "--with-token"),
         rf"(?i:echo|printf)\s{{1,2}}(?:-n\s|-e\s|[\"']%s(?:\\n)?[\"']\s)?[\"']?{VALUE}[\"']?\s?\|\s?[^\n|]{{0,80}}?(?:--password-stdin|--stdin"
-        r"|--passwd-on-stdin|--with-token|--data-file=-|sudo\s-[A-Za-z]{0,3}S|kinit|cryptsetup|smbpasswd\s-s|realm\sjoin|vault\slogin\s-)",
+        r"|--passwd-on-stdin|--with-token|--data-file=-|sudo\s-[A-Za-z]{0,3}S|kinit|cryptsetup|smbpasswd\s-s|realm\sjoin|vault\slogin\s-|(?:docker|podman|gh|wrangler)\ssecret\s(?:create|set|put))",
         "https://docs.docker.com/reference/cli/docker/login/#password-stdin",
     ),
     Place(
@@ -110,6 +110,35 @@ _PROGRAMS: tuple[Place, ...] = (
         "whoever has such a link gets in",
         made,
         "link",
+    ),
+    Place(
+        "conda",
+        ("/t/",),
+        r"(?i:conda)[^\s/\"']{0,80}/t/(?P<t>[A-Za-z0-9_-]{16,128})/",
+        "https://docs.anaconda.com/anaconda-repository/",
+        made,
+        "conda",
+    ),
+    Place(
+        "composer",
+        ("github-oauth", "gitlab-oauth", "gitlab-token"),
+        rf"(?i:github-oauth|gitlab-(?:oauth|token))\\?[\"']\s?:\s{{0,8}}\{{\s{{0,40}}\\?[\"'][^\"']{{1,80}}[\"']\s?:\s?\\?[\"']{VALUE}",
+        "https://getcomposer.org/doc/articles/authentication-for-private-packages.md",
+        made,
+        "composer",
+    ),
+    Place(
+        "user-and-password",
+        ("userpwd", "bundle_"),
+        rf"(?:USERPWD|BUNDLE_[A-Z0-9_]{{1,60}}__[A-Z]{{2,12}})[\"']?\s?(?:=>|[:=,])\s?[\"']?[^\s:\"'/]{{1,80}}:{VALUE}",
+        "https://curl.se/libcurl/c/CURLOPT_USERPWD.html, https://bundler.io/man/bundle-config.1.html",
+        hard,
+    ),
+    Place(
+        "sbt",
+        ("credentials(",),
+        rf"Credentials\(\s?(?:\"[^\"\n]{{0,80}}\",\s?){{3}}\"{STRING}(?=\")",
+        "https://www.scala-sbt.org/1.x/docs/Publishing.html#Credentials",
     ),
     Place(
         "station",

@@ -338,8 +338,9 @@ def _held(text: str, at: int, match: re.Match[str]) -> int:
         return NONE  # the user of a URL, whose password has a form of its own, and a digest
     if text[begin - 2 : begin] == "::" and begin > 2 and text[begin - 3].isalnum():
         return NONE  # a type within others
-    if text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":":
-        return NONE  # one of many fields between colons
+    between = text[begin - 1 : begin] == ":" and text[match.end("n") : match.end("n") + 1] == ":"
+    if between and begin > 1 and text[begin - 2] not in " \t\n":
+        return NONE  # one of many fields between colons, and no field of reStructuredText
     if name in ("key", "code") and text[begin - 1 : begin] in ("?", "&"):
         return LONG_TOKEN
     if name.lower() == "key":

@@ -61,7 +61,7 @@ def _written(text: str, kinds: str, looks: list[int] | None, depth: int = _DEPTH
     """What is a token by its form, as it stands or in a run that is base64 or hex of another text."""
     forms = None if looks is None else [number for number in looks if number < ENCODED]
     spans = [] if forms == [] and "\n" not in text else by_search(text, kinds, forms)
-    if depth and (encoded(text, kinds) if looks is None else ENCODED in looks):
+    if depth and (encoded(kinds) if looks is None else ENCODED in looks):
         spans += _within(wrapped(text, [(span.start, span.end) for span in spans]), depth - 1)
         spans += _within(listed(text), depth - 1)
     if depth and "\n" in text:

@@ -17,7 +17,7 @@ from bearerwatch.redact.exact import ANCHORS, BESIDES, Candidates
 from bearerwatch.redact.patterns import FORMS, LONG
 from bearerwatch.redact.spans import Span
 from bearerwatch.redact.strings import asked, grown, which_of
-from bearerwatch.redact.views import HIDING, HIDING_LOOSELY, LISTED, LISTED_LETTERS, NOISY, noisy
+from bearerwatch.redact.views import HIDING, HIDING_LOOSELY, LISTED, NOISY, noisy
 
 __all__ = ["ENCODED", "LINES", "NOISE", "PREFILTER", "by_search", "disguised", "encoded", "kinds_of"]
 
@@ -89,6 +89,8 @@ _WIDE = re.compile(r"[A-Za-z0-9_+/.~=%@:-]{20,}")
 _HEX = re.compile(r"[0-9a-f-]*\Z")
 """Which is no mark of anybody's; UUIDs and digests are that alone."""
 _ENCODED_RUN = "x" * 32
+_LEAST_APART = 20
+"""What stands between the bytes of a list, at least as often."""
 
 
 def kinds_of(text: str) -> str:
@@ -96,17 +98,17 @@ def kinds_of(text: str) -> str:
     return text.encode("ascii", "replace").translate(_KINDS).decode()
 
 
-def encoded(text: str, kinds: str) -> bool:
+def encoded(kinds: str) -> bool:
     """Whether there is a run that may be base64 or hex of another text, or a list of its bytes."""
     return (
         _ENCODED_RUN in kinds
         or ("y" in kinds and _ENCODED_RUN in kinds.replace("y", "x"))
-        or LISTED[0] in kinds
-        or LISTED[1] in kinds
-        or LISTED[2] in kinds
-        or LISTED[3] in kinds
-        or ((LISTED_LETTERS[0] in kinds or LISTED_LETTERS[1] in kinds) and (" 1" in text or ",1" in text))
+        or (kinds.count(" ") >= _LEAST_APART and _listing(kinds))
     )
+
+
+def _listing(kinds: str) -> bool:
+    return any(part in kinds for part in LISTED)
 
 
 def disguised(text: str, kinds: str) -> bool:

@@ -27,7 +27,7 @@ __all__ = [
 OURS = r"(?!k[0-9a-f]{8}:[0-9a-f]{32}(?![A-Za-z0-9])|short:[0-9]|\[token |\[password\])"
 """Not a mark of ours."""
 # A parameter of a challenge, as in `Bearer realm="x"`, is no credential (RFC 6750 §3)
-PARAMETER = r"[A-Za-z_-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
+PARAMETER = r"[A-Za-z_.-]++=++\.*+[\\\"'\[A-Za-z0-9_~+/%-]"
 _MARKUP = r"(?:[<\[]/?[a-z]{1,6}[>\]])?"
 GAP = rf"(?:\s|%20|\+|\\t){{1,24}}{_MARKUP}[\\\"'`<{{(\[]{{0,2}}"
 """Between a scheme and its credential."""
@@ -51,11 +51,13 @@ _VERBS = (
 )
 _WHICH = (
     "access|refresh|current|previous|prod|production|stag|staging|stage|dev|live|test|default|primary|secondary"
-    "|raw|plain"
+    "|raw|plain|string|bytes"
 )
 """Of many secrets under one name, which one; that of a thing said of them is none."""
 BETWEEN: tuple[tuple[str, str], ...] = (
     (r"\s?[:=]\s?(?:Just|Ok|Optional|Secret|Slice|Some|Str|String|Token)\(\[?\"?", "token: Str(…)"),
+    (r"\s?[:=]\s?new\s[A-Za-z.]{1,30}\((?:[0-9],\s?)?[\"']", "token: new BinData(0, '…')"),
+    (r"\s\.\s[\"']", '(token . "…")'),
     (r"\s?(?:[?+]|\?\?|\|\|)=\s?[\"'`]?", "TOKEN ?= …"),
     (r"::?\s?[{](?:S?SHA(?:256|384|512)?|S?MD5|CRYPT)[}]", "userPassword: {SSHA}…"),
     (r"\s?:\s?[A-Za-z][A-Za-z\[\]|. ]{0,30}=\s?[\"'`]", "let apiKey: string = '…'"),
@@ -111,6 +113,7 @@ BETWEEN: tuple[tuple[str, str], ...] = (
 )
 """Ways to join a name and its value, each with an example. The first that matches decides."""
 SAID = frozenset({
+    "token: new BinData(0, '…')",
     "let apiKey: string = '…'", "<td>token</td><td>…", '<token type="x">…', "password for x = '…'",
     "cs1Label=token cs1=…", 'variable "token" { default = "…" }', "the token is …", "invalid token provided: …",
     "token - …", "token ...... …", "token = '' -> '…'",

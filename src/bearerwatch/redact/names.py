@@ -33,7 +33,7 @@ _TOKENS = _words(
     "apikey apisecret appsecret assertion auth authcode authtoken bearer bearertoken clientsecret cred credential "
     "credentials creds jsessionid jwe jws jwt phpsessid secret secrets sessid sess session sessionid sid "
     "sessiontoken token tokens accesskey accesstoken refreshtoken idtoken apitoken privatekey secretkey csrftoken "
-    "pepper tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
+    "aspxauth pepper tok xsrftoken usertoken signingkey encryptionkey webhooksecret "
 )
 _WEAK = _words("auth bearer cred creds csrf xsrf sess session sid ticket tokens secrets")
 _PASSWORDS = _words(

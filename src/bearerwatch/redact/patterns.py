@@ -193,10 +193,10 @@ _NAMED_FORMS: tuple[Form, ...] = (
     _form(
         "foreign-key",
         "schlüssel schluessel geheimnis clé clave chave chiave ключ klucz klíč sleutel nyckel nøgle anahtar jeton "
-        "gettone d'ordine d'accesso 密钥 密鑰 密匙 凭证 憑證 キー مفتاح وصول सूत्र khóa kunci "
+        "accès 密钥 密鑰 密匙 凭证 憑證 キー مفتاح وصول सूत्र khóa "
         "schl\udcfcssel cl\udce9",
         r"(?:(?i:schl(?:[ü\udcfc]|ue)ssel|geheimnis|cl[é\udce9]s?|clave|chave|chiave|ключ\w{0,2}|klucz|klíč|sleutel|nyckel|nøgle|anahtar\w{0,3}"
-        r"|jeton|gettone|d'ordine|d'accesso|khóa|kunci)|密钥|密鑰|密匙|凭证|憑證|キー|(?:ال)?مفتاح|وصول|सूत्र)"
+        r"|jeton|accès|khóa)|密钥|密鑰|密匙|凭证|憑證|キー|(?:ال)?مفتاح|وصول|सूत्र)"
         r"(?:\s[^\s:=\"0-9]{1,14}){0,3}[\"'`]?\s?[:=\uff1a]\s?[\"'`「『«]?"
         rf"{OURS}(?P<t>[A-Za-z0-9_-]{{16,512}}+={{0,2}})(?![A-Za-z0-9_@:.(/])",
         "surely",

@@ -47,7 +47,7 @@ _LONG = 16
 _STOPS = ".,;:!?)]}"
 _QUOTES = ("'", '"', "`")
 _VARIABLE = re.compile(
-    r"\$(?![0-9a-z]{1,8}\$)|[<`(]|\{(?!SHA|SSHA)|%[A-Za-z({]|&lt;|\*{2}|\.{2}|-|@|~?/|\.{1,2}/|[A-Za-z]:\\|\[token|\[password|(?:k[0-9a-f]{8}|short):[0-9]"
+    r"\$(?![0-9a-z]{1,8}\$)|[<`(]|\{(?!SHA|SSHA)|%[A-Za-z({]|&lt;|\*{2}|\.{2}|-|@|~?/|\.{1,2}/|[A-Za-z]:\\|\[token|\[password|(?:k[0-9a-f]{8}|short):[0-9a-f]"
     r"|(?:file|env|fd|arn|vault|op|ref):|.{0,80}(?:\$\{|\{\{|\.\.\.|\*{3}|://)|[A-Za-z_.]{1,60}\(|[A-Z][A-Z_]*\Z"
 )
 """How something begins that stands for a value, and is none; and a path."""

@@ -12,6 +12,7 @@ __all__ = ["COMMON", "any_of", "asked", "grown", "needed", "which_of"]
 _ROOTS = (
     "--", "k", "w", "(", "ss", "si", "ey", "auth", "cr", "dp", "co", "sql", ":5", ".py", "net use", " -",
     "key", "psk", "password", "pass", "secret", "wpa", "wlan", "wifi",
+    "?", "header", "ave", "ysql",
 )  # fmt: skip
 """What many words have in common: a search for one of them answers for all that have it, as a rule."""
 COMMON = frozenset({

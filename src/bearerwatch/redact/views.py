@@ -18,7 +18,6 @@ __all__ = [
     "HIDING",
     "HIDING_LOOSELY",
     "LISTED",
-    "LISTED_LETTERS",
     "NOISY",
     "View",
     "dumped",
@@ -55,15 +54,16 @@ _LIST = re.compile(
     r"|(?P<decimal>(?:[1-9][0-9]|1[0-2][0-9])(?P<comma> |, ?)(?:(?:[1-9][0-9]|1[0-2][0-9])(?P=comma)){19,4000}"
     r"(?:1[0-2][0-9]|[1-9][0-9])))(?![0-9A-Za-z])"
 )
-_OF_LETTERS = re.compile(
-    r"(?P<zero>(?:0x)?)[67][0-9A-Fa-f](?P<apart>[ :-]|, ?)(?P=zero)[67][0-9A-Fa-f](?P=apart)(?P=zero)[67]"
-    r"|1[0-2][0-9](?P<comma> |, ?)1[0-2][0-9](?P=comma)1[0-2][0-9]"
-)
+_HEX_LETTERS = r"[0-9A-Fa-f](?:[ :-]|, ?)(?:0x)?[67][0-9A-Fa-f](?:[ :-]|, ?)(?:0x)?[67]"
+# Each alternative begins with a character of its own: to those the engine of ``re`` skips.
+_OF_LETTERS = re.compile(rf"6{_HEX_LETTERS}|7{_HEX_LETTERS}|1[0-2][0-9](?:, ?| )1[0-2][0-9](?:, ?| )1[0-2][0-9]")
 """Three small letters in a row, as text of any length has."""
-LISTED = ("xx xx xx xx xx xx", "xx  xx  xx  xx  xx", "xxxx xxxx xxxx xxxx", "xxxx  xxxx  xxxx  xxxx")
-"""Which of them is in every list in hex that :func:`listed` reads, where ``x`` stands for digits and letters."""
-LISTED_LETTERS = ("xxx xxx xxx", "xxx  xxx  xxx")
-"""The same of lists in decimal."""
+LISTED = (
+    *("xx xx xx xx xx xx", "xx  xx  xx  xx  xx", "xxxx xxxx xxxx xxxx", "xxxx  xxxx  xxxx  xxxx"),
+    *("xxx xxx xxx", "xxx  xxx  xxx"),
+)
+"""Which of them is in every list that :func:`listed` reads, where ``x`` stands for digits and letters: of those in hex,
+and of those in decimal."""
 _STANDARD = str.maketrans("-_", "+/")
 # Its first character alone is a class, which is what the engine of ``re`` skips to quickly.
 _NOISE = re.compile(
@@ -265,6 +265,8 @@ def dumped(text: str) -> Iterator[tuple[int, int, str]]:
 
 def listed(text: str) -> Iterator[tuple[int, int, str]]:
     """Lists of bytes in *text*, in hex or decimal, as debuggers and programs print them: as :func:`wrapped`."""
+    if not _OF_LETTERS.search(text):
+        return
     for match in _LIST.finditer(text):
         run = match[0]
         if not _OF_LETTERS.search(run):
