@@ -20,7 +20,6 @@ from bearerwatch.detect.ir import (
     ValueCount,
     Windowed,
     leaves,
-    reach,
 )
 from bearerwatch.detect.ir_keyed import Keyed
 from bearerwatch.detect.ir_windows import Formula, Function, Measure, Met, Quantor, Relation, Temporal
@@ -141,7 +140,7 @@ def _formula(formula: Formula, steps: tuple[Part, ...], keys: tuple[str, ...]) -
 
 
 def _measured(measure: Measure, keys: tuple[str, ...]) -> Iterator[Step]:
-    least, span = _least(measure), reach(measure)
+    least, span = _least(measure), measure.seconds  # hits are where their anchors are
     distinct = measure.field if measure.function is Function.DISTINCT and least >= 1 else None
     if len(measure.sources) > 1:
         yield _any(measure)

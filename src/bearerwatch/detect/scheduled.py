@@ -224,7 +224,7 @@ class Scheduled:
                 began = time.perf_counter()
                 self._ask(standing)
                 standing.cost = time.perf_counter() - began
-        self._asked = self._now
+                self._asked = self._now
 
     def _ask(self, standing: _Standing) -> None:
         """Look for hits at all anchors that new events can have changed, and keep the book."""

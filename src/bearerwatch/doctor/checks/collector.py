@@ -62,8 +62,9 @@ def look(site: Site, report: Report) -> str:
         report(
             finding(
                 "W024",
-                f"Rules at their memory's limit: {rules}. They miss nothing, and cost more.",
-                "An attack with very many keys does this; it passes with it.",
+                f"Rules at the limit of their memory or time: {rules}. They miss nothing, and cost more.",
+                "An attack with very many keys does this; it passes with it. A rule of yours that nearly any event can "
+                "meet does it by itself: shorten its timespan.",
             )
         )
     if status.get("lost_segments"):
