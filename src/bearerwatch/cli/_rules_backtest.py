@@ -116,6 +116,7 @@ def _of_files(
     events: list[str], rules: list[Rule], start: datetime | None, end: datetime | None, *, memory: int, threads: int
 ) -> list[Found]:
     from bearerwatch.detect.batch import Batch  # noqa: PLC0415 - loads DuckDB
+    from bearerwatch.detect.fields import FALLBACK  # noqa: PLC0415
     from bearerwatch.detect.given import given  # noqa: PLC0415
     from bearerwatch.detect.ir import fields_of  # noqa: PLC0415
     from bearerwatch.store.engine import connect  # noqa: PLC0415
@@ -125,7 +126,11 @@ def _of_files(
         try:
             files = given(con, events, Path(folder))
             for rule in rules:
-                blind = sorted(fields_of(rule.correlation) & files.missing)
+                blind = sorted(
+                    name
+                    for name in fields_of(rule.correlation) & files.missing
+                    if FALLBACK.get(name, name) in files.missing
+                )
                 if blind:
                     say(f"{rule.name} may see nothing: no file has the column {', '.join(blind)}")
             relation = files.relation
