@@ -116,3 +116,10 @@ def test_every_command_says_where_it_comes_from() -> None:
 def test_marks_of_ours_stay_where_secrets_stand(text: str, first: str) -> None:
     marked = text.format(f"[token k0123abcd:{first}{'0f' * 15}0]")
     assert redact_text(marked) == marked
+
+
+def test_what_names_a_mark_is_no_secret_of_the_name_before() -> None:
+    marked = f"X_SECRET_=/CONFIRM_Sb_Secret_:[token k0123abcd:{'0f' * 16}] and so on"
+    assert redact_text(marked) == marked
+    secret = f"aB3{opaque(29)}"
+    assert not leaked(secret, redact_text(marked.replace("/CONFIRM_Sb_Secret_", secret)))

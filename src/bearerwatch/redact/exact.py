@@ -137,9 +137,7 @@ class Candidates:
             end = known
         else:
             end = _unmarked(text, start, end)
-            named = text[end - 1] in "=:+" and text.startswith(
-                _MARKS, end
-            )  # it is the name or scheme of what was there
+            named = _names_what_was(text, start, end)
             end = 0 if named else _whole(text, form, held, start, end)
             if not end:
                 return 0
@@ -221,6 +219,16 @@ class _Runs:
 def _folded(text: str, word: tuple[int, int], start: int) -> bool:
     """Whether the *word* before what begins at *start* is no scheme, but the beginning of it: the line was folded."""
     return text[word[1] : start].strip(" \t") != "" and CHECKS["credential"](text, *word)
+
+
+def _names_what_was(text: str, start: int, end: int) -> bool:
+    """Whether what ends at *end* is the name or scheme of what a mark of ours has taken the place of."""
+    if text.startswith(_MARKS, end):
+        return text[end - 1] in "=:+"
+    if text[end : end + 1] != ":" or not text.startswith(_MARKS, end + 1):
+        return False
+    name = _NAME.match(text[max(end - 40, start) : end][::-1])
+    return name is not None and secret_name(name[0][::-1]) != NONE
 
 
 def _unmarked(text: str, start: int, end: int) -> int:
