@@ -35,7 +35,7 @@ def watch(
         typer.Option(
             "--events",
             metavar="FILE",
-            help="Events to try rules on: Parquet or JSON lines; may be repeated.",
+            help="Events to try rules on: Parquet or JSON lines, files or folders; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -147,26 +147,13 @@ def _of_files(files: list[Path]) -> Iterator[Ask]:
     """Events of files, read once."""
     import tempfile  # noqa: PLC0415 - not needed for --help
 
-    import duckdb  # noqa: PLC0415
+    from bearerwatch.detect.given import given  # noqa: PLC0415 - loads DuckDB
+    from bearerwatch.store.engine import connect  # noqa: PLC0415
 
-    from bearerwatch.store.engine import COLUMNS, connect, empty, quoted  # noqa: PLC0415
-
-    typed = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
     with tempfile.TemporaryDirectory(prefix="bearerwatch-") as scratch:
         con = connect(Path(scratch), memory_limit="1GB", threads=2)
         try:
-            con.execute(f"CREATE TEMP TABLE tried AS SELECT * FROM {empty()}")
-            for file in files:
-                read = f"read_parquet({quoted(file)})"
-                if file.suffix != ".parquet":
-                    read = f"read_json({quoted(file)}, format = 'newline_delimited', columns = {{{typed}}})"
-                try:
-                    con.execute(f"INSERT INTO tried BY NAME SELECT * FROM {read}")
-                except duckdb.Error as error:
-                    raise ConfigurationError(
-                        f"{file} does not hold events ({type(error).__name__}): give Parquet or JSON lines with the "
-                        "fields of events, as 'bearerwatch events export' writes them"
-                    ) from None
-            yield lambda text: con.execute(text.format(events="tried")).fetchall()
+            relation = given(con, map(str, files), Path(scratch)).relation.replace("{", "{{").replace("}", "}}")
+            yield lambda text: con.execute(text.replace("{events}", relation).format()).fetchall()
         finally:
             con.close()
