@@ -26,7 +26,7 @@ from bearerwatch.ingest.clean import CLEANERS
 from bearerwatch.ingest.decode import Decoded, Decoder
 from bearerwatch.ingest.geo import Geo
 from bearerwatch.ingest.lines import RawLine, Slice
-from bearerwatch.ingest.plain import _KNOWN, Plain
+from bearerwatch.ingest.plain import _HELD, _KNOWN, Plain
 from bearerwatch.ingest.told import Told
 from bearerwatch.redact.gate import _expressions
 from bearerwatch.redact.views import HIDING
@@ -344,6 +344,14 @@ class TestBounds:
             assert max(map(len, known._known.values())) <= _KNOWN
             assert len(known._peers) <= _KNOWN
             assert len(known._places) <= 4 * _KNOWN
+
+    def test_nor_are_many_long_ones(self) -> None:
+        known = Plain()
+        for start in range(0, 5_000, 1_000):
+            scopes = (b'"scopes":"%s' % (b"read:%d " % n * 150) for n in range(start, start + 1_000))
+            lines = [LINE.replace(b'"scopes":"', some) for some in scopes]
+            assert not known(lines, NOW - timedelta(days=1), NOW).odd
+            assert max(sum(map(len, texts)) for texts in known._known.values()) <= _HELD
 
 
 class TestPlaces:

@@ -30,8 +30,8 @@ from bearerwatch.redact.gate import PREFILTER
 
 __all__ = ["STAMP", "Found", "Plain"]
 
-_KNOWN = 16_384
-"""Texts of each kind that are remembered at most."""
+_KNOWN, _HELD = 16_384, 2 << 20
+"""Texts of each kind that are remembered at most, and their bytes."""
 _LONGEST = 256
 """Longest text in bytes, its name included, that is looked at together with others: no bound is less."""
 _FEW = 16
@@ -137,6 +137,7 @@ class Plain:
         self._geo = geo
         self._generation = -1
         self._known: dict[int, set[bytes]] = {group: {b""} for group in _SPANS}
+        self._held: dict[int, int] = dict.fromkeys(_SPANS, 0)
         self._places: dict[bytes, bytes] = {}
         self._peers: set[bytes] = {b""}
         self._decode = msgspec.json.Decoder(dict[str, str]).decode
@@ -185,11 +186,13 @@ class Plain:
         start = _AT_ONCE.get(group)
         texts = list(new)
         wrong = set(self._odd_ones(texts) if start is None else self._odd_among(texts, start))
-        known = self._known[group]
-        if len(known) + len(new) > _KNOWN:
-            known = self._known[group] = {b""}
-        if len(new) <= _KNOWN:
-            known |= new - wrong
+        clean = new - wrong
+        size = sum(map(len, clean))
+        if len(self._known[group]) + len(clean) > _KNOWN or self._held[group] + size > _HELD:
+            self._known[group], self._held[group] = {b""}, 0
+        if len(clean) < _KNOWN and size <= _HELD:
+            self._known[group] |= clean
+            self._held[group] += size
         return wrong
 
     def _odd_ones(self, spans: Iterable[bytes]) -> list[bytes]:
