@@ -232,10 +232,27 @@ def key_of(group_by: Sequence[str], event: AuthEvent) -> tuple[str, ...] | None:
 
 
 def value(event: AuthEvent, field: str) -> Any:
+    if field == "network":
+        return network(event.client_ip)
     found = getattr(event, field)
     if field == "presented_id" and found is None:
         found = event.token_id
     return found.value if hasattr(found, "value") else found
+
+
+def network(text: str | None) -> str | None:
+    """The /24 or /48 of an address."""
+    try:
+        address = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    if address.version == 4:
+        return f"{str(address).rpartition('.')[0]}.0/24"
+    return (
+        None
+        if "." in str(text)
+        else ":".join(f"{int(part, 16):x}" for part in address.exploded.split(":")[:3]) + "::/48"
+    )
 
 
 def matches(condition: ir.Condition, event: AuthEvent) -> bool:

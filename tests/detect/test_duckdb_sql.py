@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bearerwatch.detect import duckdb_sql as sql
-from bearerwatch.detect.fields import TYPES
+from bearerwatch.detect.fields import DERIVED, TYPES
 from bearerwatch.detect.ir import And, Compare, Condition, EventCount, Not, Op, Or, Sequence, ValueCount, Wildcard
 from bearerwatch.detect.ruletest import batch
 from bearerwatch.event import AuthEvent
@@ -157,7 +157,8 @@ def test_every_field_can_be_grouped_by_and_counted(con: duckdb.DuckDBPyConnectio
     for name, kind in TYPES.items():
         if name in {"kind", "outcome", "event_id", "count"}:
             continue
-        events = [event(i, **{name: given[kind]}) for i in range(3)] + [event(4), event(5)]
+        told = {DERIVED[name]: "203.0.113.9"} if name in DERIVED else {name: given[kind]}
+        events = [event(i, **told) for i in range(3)] + [event(4), event(5)]
         fill(con, events)
         grouped = rule("r", EventCount(FAILED, (name,), 10, 2))
         counted = rule("r", ValueCount(FAILED, ("kind",), 10, 1, name))

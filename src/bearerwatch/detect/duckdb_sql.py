@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 
 from bearerwatch.detect import keyed_sql, windows_sql
-from bearerwatch.detect.fields import DEFAULTS, FALLBACK, LOWER_CASE, TYPES
+from bearerwatch.detect.fields import DEFAULTS, DERIVED, FALLBACK, LOWER_CASE, TYPES
 from bearerwatch.detect.ir import (
     And,
     Before,
@@ -54,6 +54,18 @@ CEILING = 2**53
 WEIGHT = f'least(greatest(coalesce("count", 1), 1), {CEILING})'
 """How many events an event stands for."""
 
+_LEFT = "CASE WHEN split_part(client_ip, '::', 1) = '' THEN [] ELSE split(split_part(client_ip, '::', 1), ':') END"
+_RIGHT = "CASE WHEN split_part(client_ip, '::', 2) = '' THEN [] ELSE split(split_part(client_ip, '::', 2), ':') END"
+_ZEROS = f"list_resize(CAST([] AS VARCHAR[]), greatest(8 - len({_LEFT}) - len({_RIGHT}), 0), '0')"
+_NETWORK = (
+    "(CASE WHEN client_ip IS NULL THEN NULL "
+    "WHEN NOT contains(client_ip, ':') "
+    r"THEN nullif(regexp_extract(client_ip, '^(\d+\.\d+\.\d+)\.\d+$', 1), '') || '.0/24' "
+    "WHEN contains(client_ip, '.') THEN NULL "
+    f"ELSE array_to_string(list_slice(({_LEFT}) || {_ZEROS} || ({_RIGHT}), 1, 3), ':') || '::/48' END)"
+)
+"""The network an address lies in, as :data:`~bearerwatch.detect.fields.DERIVED` has it; NULL for what is no address."""
+
 _ORDER_OPS = {Op.GT: ">", Op.GTE: ">=", Op.LT: "<", Op.LTE: "<="}
 
 
@@ -71,6 +83,8 @@ def literal(value: Scalar) -> str:
 
 def column(field: str) -> str:
     """A field, with its default where it was left out, or what is read in its place where it is not known."""
+    if field in DERIVED:
+        return _NETWORK
     if field in FALLBACK:
         return f'coalesce("{field}", "{FALLBACK[field]}")'
     return f'coalesce("{field}", {DEFAULTS[field]})' if field in DEFAULTS else f'"{field}"'

@@ -9,14 +9,17 @@ import msgspec
 from bearerwatch.event import AuthEvent, Kind, Outcome
 from bearerwatch.store.engine import COLUMNS, DEFAULTS
 
-__all__ = ["CLOSED", "DEFAULTS", "FALLBACK", "LOWER_CASE", "NETWORK", "TYPES", "near"]
+__all__ = ["CLOSED", "DEFAULTS", "DERIVED", "FALLBACK", "LOWER_CASE", "NETWORK", "TYPES", "near"]
 
 TYPES: dict[str, str] = {
     field.encode_name: COLUMNS[field.encode_name]
     for field in msgspec.structs.fields(AuthEvent)
     if field.encode_name != "ts"
-}
+} | {"network": "VARCHAR"}
 """Field to SQL type (``VARCHAR``, ``BIGINT``, ``DOUBLE``, ``BOOLEAN``). Not ``ts``: that is what windows are about."""
+
+DERIVED: dict[str, str] = {"network": "client_ip"}
+"""Fields no event has, to the one each is made of: of an address the /24, or of IPv6 the /48, it lies in."""
 
 CLOSED: dict[str, frozenset[str]] = {
     "kind": frozenset(kind.value for kind in Kind),

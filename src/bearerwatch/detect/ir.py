@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
 
-from bearerwatch.detect.fields import FALLBACK
+from bearerwatch.detect.fields import DERIVED, FALLBACK
 from bearerwatch.detect.ir_keyed import Baseline, FirstSeen, Keyed, Silence, Travel
 from bearerwatch.detect.ir_windows import Measure, Temporal
 
@@ -290,7 +290,7 @@ def fields_of(correlation: Correlation) -> frozenset[str]:
         named = _asked(correlation) | frozenset(correlation.group_by)
     else:
         named = frozenset(selection.field(name) for selection, names in leaves(correlation) for name in names)
-    every = compared_of(correlation) | named
+    every = frozenset(DERIVED.get(name, name) for name in compared_of(correlation) | named)
     return every | {FALLBACK[name] for name in every if name in FALLBACK}
 
 

@@ -35,7 +35,7 @@ from uuid import UUID
 import msgspec
 
 from bearerwatch.detect.documents import Document, at, read
-from bearerwatch.detect.fields import TYPES, near
+from bearerwatch.detect.fields import DERIVED, TYPES, near
 from bearerwatch.event import AuthEvent
 
 __all__ = ["START", "Expected", "Scenario", "read_scenarios", "scenario_file"]
@@ -121,7 +121,7 @@ def _generate(
     if not isinstance(fields, dict):
         raise document.error("needs 'fields': a mapping of event fields to values", place)
     for name in fields:
-        if name not in TYPES:
+        if name not in TYPES or name in DERIVED:
             where = (*place, "fields", str(name))
             raise document.error(f"sets the field {name!r}, which no event has{near(str(name), TYPES)}", where)
     every = _duration(document, entry.get("every", "1s"), (*place, "every"))
