@@ -7,6 +7,7 @@ Events from the docstrings of ``bearerwatch.event``, formats from their tables, 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -259,8 +260,39 @@ def formats() -> str:
     return "\n".join(lines) + "\n"
 
 
+def detection() -> str:
+    """``reference/detection.md``, from what docs/judged.py has kept."""
+    kept = json.loads((HERE / "judged.json").read_text(encoding="utf-8"))
+    first, last = kept["seeds"]
+    lines = [
+        "# How the rules do",
+        "",
+        f"Ten simulated days (`bearerwatch simulate --events 200000`, seeds {first} to {last}, which nobody looked at",
+        f"while writing a rule), {kept['events']:,} events, judged as `bearerwatch rules backtest --truth` does it:",
+        "*recall* is the share of the attacks marked with the rule that it told of, *precision* true / (true + false).",
+        "*Other* episodes tell of an attack or a mishap that the rule need not tell of. *Worst* is the worst day.",
+        "[What is marked, and when an episode fits it](../guides/rehearsal.md#what-truthjson-says).",
+        "",
+        "| rule | attacks | recall | worst | true | other | false | precision | worst |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, one in kept["rules"].items():
+        recall = f"{one['caught'] / one['marked']:.3f} | {one['worst_recall']:.2f}" if one["marked"] else " | "
+        counted = one["true"] + one["false"]
+        precision = f"{one['true'] / counted:.3f} | {one['worst_precision']:.2f}" if counted else " | "
+        episodes = f"{one['true']} | {one['other']} | {one['false']}"
+        lines.append(f"| `{name}` | {one['marked']} | {recall} | {episodes} | {precision} |")
+    lines += [
+        "",
+        "`python docs/judged.py` judges anew. A simulation is no proof: it shows what the rules do with attacks and",
+        "crowds of these kinds. Judge them on days of your own, too.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands,
+    "reference/detection.md": detection,
     "reference/events.md": events,
     "reference/formats.md": formats,
     "reference/rules.md": rules,
