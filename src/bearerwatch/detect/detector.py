@@ -162,6 +162,8 @@ class Detector:
     def degraded(self) -> list[str]:
         """Rules that had to merge counters to stay within memory: still exact, but they look at more keys.
 
+        Those of which a key had so many events that some stood for the rest, so that hits and peak are estimates; or
+        was so dear to look at that it is looked at later.
         Those that had to forget keys: of them they will say nothing until they know them again. And those whose
         queries take longer than a second: still exact, but the collector waits for them.
         """
