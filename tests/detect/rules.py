@@ -135,6 +135,15 @@ FICKLE = (
     rule("ninetieth", measured(Function.PERCENTILE, ("gte", "4"), field="duration_us", percentile=90)),
     rule("guessed_not_shared", Temporal((EventCount(FAILED, IP, 10, 3), LET_IN), IP, 10, but_not(0, 1))),
     rule("failed_only", Temporal((FAILED, LET_IN), IP, 8, but_not(0, 1))),
+    rule(
+        "either_alone",
+        Temporal(
+            (FAILED, MISSING, LET_IN, measured(Function.COUNT, ("lt", "3"), sources=(LET_IN,))),
+            IP,
+            8,
+            Joint(Quantor.ANY, (but_not(0, 2), but_not(1, 3))),
+        ),
+    ),
     rule("strangers", measured(Function.DISTINCT, ("gte", "3"), field="presented_id", sources=(STRANGER,))),
     rule("then_let_in", Sequence((STRANGER, LET_IN), IP, 12)),
     rule("aliased_few", measured(Function.COUNT, ("lte", "4"), sources=(PEER, CLIENT), group_by=("address",))),

@@ -279,13 +279,13 @@ def test_oracle_query_and_ticks_agree(world: World) -> None:
     check(world, random.Random(world.seed).sample(ALL, 3))
 
 
-@settings(some, max_examples=8)
+@settings(some, max_examples=6)
 @given(worlds)
 def test_windows_that_say_more_agree_too(world: World) -> None:
     check(world, random.Random(world.seed).sample(MORE, 3))
 
 
-@settings(some, max_examples=12)
+@settings(some, max_examples=8)
 @given(worlds.map(lambda world: replace(world, events=min(world.events, 40))), st.booleans())
 def test_what_fewer_events_can_meet_is_told_as_it_was_judged(world: World, orderly: bool) -> None:
     check_fickle(replace(world, orderly=orderly), random.Random(world.seed).sample(FICKLE, 4))

@@ -11,9 +11,9 @@ import pytest
 from bearerwatch.detect import scheduled
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.ir_needs import Means, path_of
-from bearerwatch.detect.ir_windows import Function
+from bearerwatch.detect.ir_windows import Function, Joint, Met, Quantor, Temporal
 from bearerwatch.event import AuthEvent
-from detect.rules import measured, rule
+from detect.rules import FAILED, IP, LET_IN, MISSING, every, measured, rule
 from detect.world import T0, Collector, event
 
 TOTAL = rule("total", measured(Function.SUM, ("gte", "8"), field="duration_us"))
@@ -95,6 +95,32 @@ def test_keys_are_asked_about_once_a_second_and_before_a_commit(
     assert len(asked) == 4
     box.tick([failed(1.6)], 1.6)
     assert len(asked) == 6
+
+
+def test_what_can_only_speak_against_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And counts all the same, even after memory ran out: let-in events are many."""
+    either = Joint(Quantor.ANY, (every(0), every(1)))
+    nobody = Joint(Quantor.ALL, (either, Joint(Quantor.NONE, (Met(2),))))
+    alone = rule("alone", Temporal((FAILED, MISSING, LET_IN), IP, 10, nobody))
+    assert path_of(alone.correlation) is Means.SCHEDULED
+    asked: list[int] = []
+    hits = scheduled.Scheduled._hits
+    monkeypatch.setattr(scheduled.Scheduled, "_hits", lambda self, *a, **k: (asked.append(1), hits(self, *a, **k))[1])
+    box = Collector(tmp_path, [alone])
+    try:
+        box.tick([failed(0)], 0)
+        box.commit()
+        assert len(asked) == 1
+        box.tick([event(at, "success", client_ip="192.0.2.1") for at in (20, 21)], 21)
+        box.commit()
+        assert len(asked) == 1
+        for evaluator in box.detector._evaluators:
+            evaluator.start_over()
+        box.tick([failed(25), failed(40)], 40)
+        box.commit()
+        assert told(box, alone) == [(0, 0, 1, 1, 1), (40, 40, 1, 1, 1)]
+    finally:
+        box.close()
 
 
 def test_an_old_episode_is_found_again(box: Collector) -> None:

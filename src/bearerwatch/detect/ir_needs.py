@@ -24,7 +24,7 @@ from bearerwatch.detect.ir import (
 from bearerwatch.detect.ir_keyed import Keyed
 from bearerwatch.detect.ir_windows import Formula, Function, Measure, Met, Quantor, Relation, Temporal
 
-__all__ = ["Means", "monotone", "needs", "path_of", "scheduled"]
+__all__ = ["Means", "makers", "monotone", "needs", "path_of", "scheduled"]
 
 
 class Means(StrEnum):
@@ -67,6 +67,23 @@ def monotone(part: Part) -> bool:
         case Measure(function=function, bounds=bounds, sources=sources):
             counts = function in {Function.COUNT, Function.DISTINCT}
             return counts and all(map(monotone, sources)) and all(b.relation in _MORE for b in bounds)
+
+
+def makers(part: Part, names: tuple[str, ...] = ()) -> tuple[tuple[Selection, tuple[str, ...]], ...]:
+    """Those of :func:`~bearerwatch.detect.ir.leaves` whose events can make an anchor hold that did not.
+
+    What must not have happened can only end what holds, if more of it does not end itself.
+    """
+    match part:
+        case Measure(sources=parts, group_by=keys, field=field):
+            inner = [makers(source, keys if field is None else (*keys, field)) for source in parts]
+        case Sequence(steps=parts, group_by=keys):
+            inner = [makers(step, keys) for step in parts]
+        case Temporal(steps=parts, group_by=keys, anchors=anchors):
+            inner = [makers(step, keys) for i, step in enumerate(parts) if i in anchors or not monotone(step)]
+        case _:
+            inner = [tuple(leaves(part, names))]
+    return tuple(dict.fromkeys(leaf for several in inner for leaf in several))
 
 
 def scheduled(correlation: Windowed) -> bool:

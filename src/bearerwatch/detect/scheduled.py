@@ -2,9 +2,10 @@
 """Rules whose condition nearly any event could meet, or fewer: asked once a second of the keys that had events.
 
 Counting rules nothing out for them ("fewer than five", "on average over a second"), so the exact query is all there is.
-It is put for all keys with new events at once, at every anchor the new events can have changed, over the events the
-rule looks at: those of the last minutes are kept in memory, and what is older is looked up in the lake. What it costs
-grows with the events of those keys within the rule's reach; a rule that takes more than a second is *degraded*.
+It is put for all keys with new events that can make something hold, at every anchor they can have changed, over the
+events the rule looks at: those of the last minutes are kept in memory, and what is older is looked up in the lake. What
+it costs grows with the events of those keys within the rule's reach; a rule that takes more than a second is
+*degraded*.
 
 A hit is what held when it was judged. A late event that would have spoken against it takes nothing back of what was
 told; one that makes another anchor hold is told like any other. ``hits`` counts each time an anchor came to hold.
@@ -29,6 +30,7 @@ from bearerwatch.detect.book import EpisodeBook, Happened
 from bearerwatch.detect.evidence import COLUMNS as EVIDENCE
 from bearerwatch.detect.evidence import Seen, together
 from bearerwatch.detect.ir import Rule, Windowed, fields_of, reach
+from bearerwatch.detect.ir_needs import makers
 from bearerwatch.detect.islands import SECOND, Grown, Key, instant, islands, micros, uncovered
 from bearerwatch.store import episodes
 from bearerwatch.store.engine import COLUMNS
@@ -170,23 +172,28 @@ class Scheduled:
         self._broken = True
         touched, rows = [], 0
         for standing in self._standing:
-            looked_at = windows_sql.looked_at(standing.correlation, new, "ts")
+            made = windows_sql.looked_at(standing.correlation, new, "ts", makers(standing.correlation))
             keys = windows_sql.keys_of(standing.rule.group_by)
-            query = f"SELECT {keys}, epoch_us(min(ts)), epoch_us(max(ts)) FROM ({looked_at}) GROUP BY ALL"
-            found = self._lake.run(query, start)
-            touched.append(found)
-            if found:
-                ((number,),) = self._lake.run(
-                    f"INSERT INTO {TABLE} SELECT {standing.number}, $2::BIGINT, {self._names} FROM {new} "
-                    f"WHERE {sql.taking_where(standing.correlation)}",
-                    start,
-                    tick,
-                )
-                rows += number
+            query = f"SELECT {keys}, epoch_us(min(ts)), epoch_us(max(ts)) FROM ({made}) GROUP BY ALL"
+            touched.append(self._lake.run(query, start))
+            ((number,),) = self._lake.run(
+                f"INSERT INTO {TABLE} SELECT {standing.number}, $2::BIGINT, {self._names} FROM {new} "
+                f"WHERE {sql.taking_where(standing.correlation)}",
+                start,
+                tick,
+            )
+            rows += number
+        clock = micros(now)
+        ((newest, latest),) = self._lake.run(
+            f"SELECT epoch_us(max(ts)), epoch_us(max(ts) FILTER (ts <= make_timestamp($2::BIGINT))) FROM {new}",
+            start,
+            clock,
+        )
         # From here on nothing can fail.
+        self._newest = max(self._newest, _EVER if newest is None else newest)
+        self._clock = max(self._clock, _EVER if latest is None else latest)
         self._batch, self._tick, self._broken = self._lake.batches, tick, False
         self._rows += rows
-        clock = micros(now)
         for standing, found in zip(self._standing, touched, strict=True):
             self._note(standing, found, tick, start, clock)
 
@@ -200,9 +207,6 @@ class Scheduled:
             else:
                 entry.first, entry.last, entry.heard = min(entry.first, first), max(entry.last, last), clock
             standing.latest = max(standing.latest, last)
-            self._newest = max(self._newest, last)
-            if last <= clock:
-                self._clock = max(self._clock, last)
 
     # -- out ---------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ of the events. Aggregates that only ask for the latest run over all that came be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence as Several
 
 from bearerwatch.detect import duckdb_sql as sql
@@ -42,20 +43,28 @@ def keys_of(group_by: tuple[str, ...]) -> str:
     return ", ".join(f"k{i}" for i in range(len(group_by)))
 
 
-def keyings(correlation: Windowed) -> dict[tuple[str, ...], str]:
-    """The fields that are the key, with the WHERE clause of the events for which they are: several only by aliases."""
+Leaf = tuple[Selection, tuple[str, ...]]
+
+
+def keyings(correlation: Windowed, only: Iterable[Leaf] | None = None) -> dict[tuple[str, ...], str]:
+    """The fields that are the key, with the WHERE clause of the events for which they are: several only by aliases.
+
+    Args:
+        correlation: whose.
+        only: of these leaves; of all unless told.
+    """
     found: dict[tuple[str, ...], list[str]] = {}
-    for selection, names in dict.fromkeys(leaves(correlation)):
+    for selection, names in dict.fromkeys(leaves(correlation) if only is None else only):
         fields = tuple(map(selection.field, correlation.group_by))
         found.setdefault(fields, []).append(f"({sql.part_where(selection, names)})")
     return {fields: f"({' OR '.join(wheres)})" for fields, wheres in found.items()}
 
 
-def looked_at(correlation: Windowed, relation: str, columns: str) -> str:
-    """The events that *correlation* looks at as ``(k0 …, columns)``, an event once for a key."""
+def looked_at(correlation: Windowed, relation: str, columns: str, only: Iterable[Leaf] | None = None) -> str:
+    """The events that *correlation* (or *only* some of its leaves) looks at as ``(k0 …, columns)``, once for a key."""
     parts: list[str] = []
     before: list[tuple[tuple[str, ...], str]] = []
-    for fields, where in keyings(correlation).items():
+    for fields, where in keyings(correlation, only).items():
         mine = [where]
         for others, theirs in before:
             same = [f"{sql.key_column(a)} = {sql.key_column(b)}" for a, b in zip(fields, others, strict=True)]
