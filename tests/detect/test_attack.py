@@ -96,6 +96,19 @@ def test_one_key_with_nine_of_ten_events_costs_little_and_hides_nobody(
     assert rows(box) < 2 * 8 * 90
 
 
+def test_a_backlog_of_one_key_is_no_flood(collector: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of a busy address come at once: not one of its events stands for others."""
+    monkeypatch.setattr(thinning, "MOST", 30)
+    box = collector(FIVE_IN_TEN, GUESSED)
+    everything = [failed(number * (0.9 if number % 90 < 40 else 3.0), "busy", number) for number in range(900)]
+    everything.sort(key=lambda each: each.ts)
+    box.tick(everything, 3_000)
+    box.commit()
+    assert box.detector.degraded == []
+    for which in (FIVE_IN_TEN, GUESSED):
+        exact(box, which, everything, "busy")
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_one_key_with_nine_of_ten_of_very_many_events(collector: Make) -> None:

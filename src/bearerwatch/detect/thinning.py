@@ -2,7 +2,8 @@
 
 What is left still crosses every threshold that all of it would: events keep their sum, and different values stay
 different as far as thresholds go. So alerts open as ever and in time; only how many anchors an episode had, and its
-peak, become estimates. Keys with few events are never touched.
+peak, become estimates. Keys with few events are never touched, nor rules that do more than count, nor what a backlog
+brings of many windows at once.
 """
 
 from __future__ import annotations

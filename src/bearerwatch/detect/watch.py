@@ -137,7 +137,7 @@ class Watch:
             span = order[begins[i] : ends[i]]
             rows, when = here[span], times[begins[i] : ends[i]]
             left, counts = rows if len(places) == 1 else np.unique(rows), None
-            if len(left) > thinning.MOST:
+            if len(left) > thinning.MOST and self._plain and last[i] - first[i] <= self.reach:
                 left, counts = self._thinned(batch, rows, steps[span], when)
             self.touched[batch.key(columns, int(rows[0]))] = Touched(
                 first=int(first[i]),
@@ -150,6 +150,15 @@ class Watch:
                 times=when,
                 weights=batch.weights[rows],
             )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether it only counts, so that some events can stand for others.
+
+        What asks whether a token was let in before must see each that was; and what comes late, many hours at once, is
+        no flood.
+        """
+        return isinstance(self.correlation, EventCount | ValueCount)
 
     def _thinned(self, batch: Batch, rows: Places, steps: Places, times: Ints) -> tuple[Places, Ints]:
         """Those of *rows*, of one key, that are looked at."""
