@@ -50,6 +50,7 @@ _SHARE = 4
 _TIDY_EVERY = 20 * SECOND
 _SLACK = 30 * SECOND
 _EVER = -(2**62)
+_NEW = f"(FROM {INCOMING} WHERE rowid >= $1::BIGINT)"
 T = TypeVar("T")
 
 
@@ -72,6 +73,8 @@ class _Standing:
     number: int
     reach: int
     horizon: int
+    touched: str
+    """The query for the keys that events from a row on can make hold."""
     due: dict[Key, _Entry] = field(default_factory=dict)
     since: int = 0
     """First tick whose rows are new; of use only while something is due."""
@@ -124,6 +127,8 @@ class Scheduled:
         self._newest = _EVER
         self._tidied: int | None = None
         self._broken = False
+        self._uncopied: int | None = None
+        """The first row in the lake's memory that is not in the table; None if all are."""
 
     @property
     def degraded(self) -> list[str]:
@@ -166,36 +171,38 @@ class Scheduled:
         if self._lake.batches == self._batch:
             return
         tick, start = self._tick + 1, self._lake.batch_from
-        new = f"(FROM {INCOMING} WHERE rowid >= $1::BIGINT)"
-        if self._broken:
-            self._con.execute(f"DELETE FROM {TABLE} WHERE tick = {tick}")
         self._broken = True
-        touched, rows = [], 0
-        for standing in self._standing:
-            made = windows_sql.looked_at(standing.correlation, new, "ts", makers(standing.correlation))
-            keys = windows_sql.keys_of(standing.rule.group_by)
-            query = f"SELECT {keys}, epoch_us(min(ts)), epoch_us(max(ts)) FROM ({made}) GROUP BY ALL"
-            touched.append(self._lake.run(query, start))
-            ((number,),) = self._lake.run(
-                f"INSERT INTO {TABLE} SELECT {standing.number}, $2::BIGINT, {self._names} FROM {new} "
-                f"WHERE {sql.taking_where(standing.correlation)}",
-                start,
-                tick,
-            )
-            rows += number
-        clock = micros(now)
-        ((newest, latest),) = self._lake.run(
-            f"SELECT epoch_us(max(ts)), epoch_us(max(ts) FILTER (ts <= make_timestamp($2::BIGINT))) FROM {new}",
-            start,
-            clock,
-        )
+        touched = [self._lake.run(standing.touched, start) for standing in self._standing]
         # From here on nothing can fail.
-        self._newest = max(self._newest, _EVER if newest is None else newest)
-        self._clock = max(self._clock, _EVER if latest is None else latest)
         self._batch, self._tick, self._broken = self._lake.batches, tick, False
-        self._rows += rows
+        if self._uncopied is None:
+            self._uncopied = start
+        clock = micros(now)
         for standing, found in zip(self._standing, touched, strict=True):
             self._note(standing, found, tick, start, clock)
+
+    def _copy(self) -> None:
+        """Keep the rows that have come since the latest copy; they are there until the commit."""
+        if self._uncopied is None:
+            return
+        ((newest, latest),) = self._lake.run(
+            f"SELECT epoch_us(max(ts)), epoch_us(max(ts) FILTER (ts <= make_timestamp($2::BIGINT))) FROM {_NEW}",
+            self._uncopied,
+            micros(self._now),
+        )
+        wheres = [
+            f"SELECT {standing.number} AS rule, * FROM {_NEW} WHERE {sql.taking_where(standing.correlation)}"
+            for standing in self._standing
+        ]
+        ((number,),) = self._lake.run(
+            f"INSERT INTO {TABLE} SELECT rule, $2::BIGINT, {self._names} FROM ({' UNION ALL '.join(wheres)})",
+            self._uncopied,
+            self._tick,
+        )
+        self._rows += number
+        self._newest = max(self._newest, _EVER if newest is None else newest)
+        self._clock = max(self._clock, _EVER if latest is None else latest)
+        self._uncopied = None
 
     def _note(self, standing: _Standing, found: list[tuple[Any, ...]], tick: int, start: int, clock: int) -> None:
         if found and not standing.due:
@@ -223,6 +230,7 @@ class Scheduled:
 
     def settle(self) -> None:
         """Ask about all that waits."""
+        self._copy()
         for standing in self._standing:
             if standing.due:
                 began = time.perf_counter()
@@ -357,7 +365,10 @@ def _standing(number: int, rule: Rule, spare: int) -> _Standing:
     if not isinstance(rule.correlation, Windowed):
         raise TypeError(f"{rule.name} is no rule of windows")
     span = reach(rule.correlation) * SECOND
-    return _Standing(rule, rule.correlation, number, span, span + spare)
+    made = windows_sql.looked_at(rule.correlation, _NEW, "ts", makers(rule.correlation))
+    keys = windows_sql.keys_of(rule.group_by)
+    touched = f"SELECT {keys}, epoch_us(min(ts)), epoch_us(max(ts)) FROM ({made}) GROUP BY ALL"
+    return _Standing(rule, rule.correlation, number, span, span + spare, touched)
 
 
 def _keys(standing: _Standing) -> list[str]:
