@@ -1,8 +1,8 @@
 """Episodes beside what is known to have happened: what was missed, and what was made up.
 
-An episode of rule R fits something marked if R is among its ``rules`` or ``also`` (of an attack, whatever R is), if
-their times overlap once the marked one is widened by R's window on both sides, and if no field of the episode's key has
-another value than the marked one names for it. Then
+An episode of rule R fits something marked if R is among its ``rules`` or ``also``, or if it is an attack and names a
+field of the episode's key; if their times overlap once the marked one is widened by R's window on both sides; and if no
+field of the episode's key has another value than the marked one names for it. Then
 
 * *recall* is the share of what is marked with R that at least one episode of R fits;
 * an episode of R is *true* if it fits something marked with R, *other* if it fits only what R may also tell of, and
@@ -107,12 +107,17 @@ def judge(episodes: Iterable[Told], truth: Truth, windows: Mapping[str, int]) ->
 
 def _judge(verdict: Judged, episodes: Sequence[Told], marked: Sequence[Marked], window: timedelta) -> None:
     asked = [one for one in marked if verdict.rule in one.rules]
-    allowed = [one for one in marked if verdict.rule not in one.rules and (one.attack or verdict.rule in one.also)]
+    others = [one for one in marked if verdict.rule not in one.rules]
+    allowed = [one for one in others if verdict.rule in one.also]
+    attacks = [one for one in others if verdict.rule not in one.also and one.attack]
     caught: set[str] = set()
     for episode in episodes:
         fitting = {one.id for one in asked if _fits(episode, one, window)}
         caught |= fitting
-        allowed_too = not fitting and any(_fits(episode, one, window) for one in allowed)
+        allowed_too = not fitting and (
+            any(_fits(episode, one, window) for one in allowed)
+            or any(_names(episode, one) and _fits(episode, one, window) for one in attacks)
+        )
         verdict.verdicts["true" if fitting else "other" if allowed_too else "false"].append(episode)
     verdict.marked = len(asked)
     verdict.caught = len(caught)
@@ -123,3 +128,7 @@ def _fits(episode: Told, one: Marked, window: timedelta) -> bool:
     if episode.last_hit < one.first - window or episode.first_hit > one.last + window:
         return False
     return all(value in one.key[name] for name, value in episode.key.items() if name in one.key)
+
+
+def _names(episode: Told, one: Marked) -> bool:
+    return not episode.key.keys().isdisjoint(one.key)

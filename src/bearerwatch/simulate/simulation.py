@@ -12,12 +12,12 @@ import numpy as np
 from bearerwatch.detect.truth import FORMAT, Marked, Truth
 from bearerwatch.simulate.attack import SHAPES, Attack, Kind, Knob, Scene
 from bearerwatch.simulate.attacks import ATTACKS
-from bearerwatch.simulate.columns import SECOND, Array, Events, blank, chance, joined, mix
+from bearerwatch.simulate.columns import NONE, SECOND, Array, Events, blank, chance, joined, mix
 from bearerwatch.simulate.incidents import Incident, Incidents
 from bearerwatch.simulate.people import DAY, HOUR, People
 from bearerwatch.simulate.text import Writer
 from bearerwatch.simulate.traffic import Traffic
-from bearerwatch.simulate.vocabulary import SERVICES
+from bearerwatch.simulate.vocabulary import AGENTS, ROUTES, SERVICES
 
 __all__ = ["Plan", "Simulation"]
 
@@ -161,6 +161,8 @@ class Simulation:
             key["client_ip"] = self.writer.addresses(attack.addresses[:_NAMED])
         if 0 < len(attack.tokens) <= _NAMED:
             key["token_id"] = self.writer.tokens(attack.tokens)
+        if len(rows):
+            key = _where(rows) | key
         first, last = (rows["ts"].min(), rows["ts"].max()) if len(rows) else (scene.start, scene.end)
         self._marked.append(
             Marked(
@@ -196,6 +198,19 @@ class Simulation:
             last=_instant(one.last),
             kind=one.kind,
         )
+
+
+def _where(rows: Events) -> dict[str, list[str]]:
+    """What the requests of an attack ask for, and by what client they say they are made."""
+    routes = [ROUTES[i] for i in np.unique(rows["route"]).tolist() if i != NONE]
+    agents = [AGENTS[i] for i in np.unique(rows["agent"]).tolist() if i != NONE]
+    found = {
+        # the gateway sees them all
+        "service": sorted({SERVICES[0], *(SERVICES[route.service] for route in routes)}),
+        "route": sorted({route.template for route in routes}),
+        "user_agent": agents,
+    }
+    return {name: values for name, values in found.items() if values}
 
 
 def _instant(micros: Array | int) -> datetime:
