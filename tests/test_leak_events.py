@@ -188,7 +188,7 @@ def test_the_collector_takes_it_as_it_is(log: logging.Logger, spool_lines: Calla
     assert {name: kept[name] for name in json.loads(line)} == json.loads(line)
 
 
-def test_it_is_kept_and_shown_and_no_rule_fires_on_any_number_of_them(log: logging.Logger) -> None:
+def test_it_is_kept_and_shown_and_one_rule_tells_of_each_line_of_code(log: logging.Logger) -> None:
     settings = Settings.from_env(service="shop")
     (sink,) = open_sinks(settings)
     watch = Watch(settings, [sink])
@@ -214,7 +214,9 @@ def test_it_is_kept_and_shown_and_no_rule_fires_on_any_number_of_them(log: loggi
     with Reader(settings.state_dir) as reader, reader.state.read() as conn:
         assert reader.events(outcome=list(Outcome)) == []
         assert len(reader.events(kind="leak", limit=None)) == 400
-        assert episodes.list_(conn, limit=10) == []
+        told = episodes.list_(conn, limit=None)
+        assert {one.rule for one in told} == {"leaked_token"}
+        assert sorted(one.key["detail"] for one in told) == sorted(event["detail"] for event in found)
 
 
 def arrived(folder: Path, count: int) -> list[dict[str, Any]]:
