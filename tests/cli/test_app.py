@@ -19,7 +19,7 @@ from bearerwatch.errors import BearerwatchError, ConfigurationError, RuleError
 
 COMMANDS = [
     "alerts", "demo", "doctor", "events", "fingerprint", "ingest", "key", "leaks", "redact", "revoke", "rules", "serve",
-    "timeline", "version",
+    "simulate", "timeline", "version",
 ]  # fmt: skip
 
 

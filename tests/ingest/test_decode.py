@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from netaddr import IPSet
 
 from bearerwatch.event import AuthEvent
 from bearerwatch.ingest.clean import cleaner, printable
-from bearerwatch.ingest.decode import Decoded, Decoder
+from bearerwatch.ingest.decode import Decoder
 from bearerwatch.ingest.geo import Geo
 from bearerwatch.ingest.lines import HEAD, MAX_LINE, RawLine
 from bearerwatch.ingest.recent import Recent
@@ -319,15 +318,3 @@ class TestPlaces:
         geo.close()
 
         assert (kept["country"], kept["asn"]) == ("NL", 64500)
-
-
-def test_fast_enough(line: Line, now: datetime) -> None:
-    """The budget is 40 µs an event; thrice that is allowed for, machines being what they are."""
-    raws = [raw(line(number, user_agent="Mozilla/5.0", request_id=secrets.token_hex(16))) for number in range(3_000)]
-    decoder = Decoder()
-    began = time.process_time()
-    decoded: Decoded = decoder(raws, now)
-    spent = time.process_time() - began
-
-    assert len(decoded.lines) == 3_000
-    assert spent / 3_000 < 120e-6

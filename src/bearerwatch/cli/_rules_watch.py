@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,24 +52,33 @@ def watch(
     """
     import watchfiles  # noqa: PLC0415 - not needed for --help
 
+    from bearerwatch.server.signals import stopping_by_signal  # noqa: PLC0415 - likewise
+
     if events and since:
         raise ConfigurationError("say either --events or --since: rules are tried on one of the two")
     if not path.exists():
         raise ConfigurationError("there is no such file or folder: name one that exists, it may be empty")
     start = None if since is None else moment(since, "--since", datetime.now(UTC))
-    with _asking(events or [], start, state_folder(state), database_url(database)) as ask:
-        try:
-            folder = path if path.is_dir() else path.parent
-            changes = watchfiles.watch(
-                folder, debounce=_DEBOUNCE, recursive=False, rust_timeout=500, yield_on_timeout=True
-            )
-            next(changes)  # from here on nothing that is saved is missed
-            _look(files_of([path]) if path.is_file() or any(path.glob("*.yml")) else [], ask)
-            say(f"watching {path}; stop with Ctrl-C")
-            for changed in changes:
-                _look(_rules_of({Path(name) for _, name in changed}, path), ask)
-        except KeyboardInterrupt:
-            say("stopped")
+    stop = threading.Event()
+    with (
+        stopping_by_signal(stop.set),
+        _asking(events or [], start, state_folder(state), database_url(database)) as ask,
+    ):
+        folder = path if path.is_dir() else path.parent
+        changes = watchfiles.watch(
+            folder,
+            debounce=_DEBOUNCE,
+            recursive=False,
+            rust_timeout=500,
+            yield_on_timeout=True,
+            stop_event=stop,
+        )
+        next(changes)  # from here on nothing that is saved is missed
+        _look(files_of([path]) if path.is_file() or any(path.glob("*.yml")) else [], ask)
+        say(f"watching {path}; stop with Ctrl-C")
+        for changed in changes:
+            _look(_rules_of({Path(name) for _, name in changed}, path), ask)
+    say("stopped")
 
 
 def _rules_of(changed: set[Path], path: Path) -> list[Path]:
