@@ -33,7 +33,11 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rules whose alert about it is neither asked for nor false; of an attack every rule's is."""
     attack: bool = True
     key: dict[str, list[str]] = {}
-    """Field of an event to the values that alerts about this may name. What is not here may be anything."""
+    """Field of an event to the values that alerts about this may name. What is not here may be anything.
+
+    Name all that is known, such as addresses, tokens, services and routes: an alert of a rule that was not asked for
+    is put down to an attack only if it names something that stands here.
+    """
     first: datetime
     """When its first event was."""
     last: datetime
