@@ -20,7 +20,7 @@ from bearerwatch.simulate.simulation import Plan, Simulation
 from bearerwatch.store.engine import connect
 
 KEPT = Path(__file__).with_name("judged.json")
-SEEDS = range(2_026_001, 2_026_011)
+SEEDS = range(2_027_001, 2_027_011)
 EVENTS = 200_000
 
 
