@@ -7,7 +7,7 @@ late hit changes is listed with :meth:`EpisodeBook.absorb`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -16,7 +16,9 @@ import msgspec
 from bearerwatch.detect.evidence import joined
 from bearerwatch.detect.ir import Rule
 from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, micros
+from bearerwatch.store import episodes
 from bearerwatch.store.episodes import Episode
+from bearerwatch.store.state import State
 
 __all__ = ["Change", "EpisodeBook", "Happened", "Transition", "episode_id"]
 
@@ -121,18 +123,31 @@ class EpisodeBook:
         else:
             self._closed[episode.id] = place, episode
 
-    def load_closed(self, rule: Rule, keys: Container[Key], found: Iterable[Episode], now: datetime) -> None:
-        """Take in those of the *found* episodes of *rule* that belong to one of *keys*."""
-        for episode in found:
-            place = self._place(episode)
-            if place[1] == rule.version and place[2] in keys:
-                self.load(episode, now)
+    def look_up(self, rule: Rule, found: Mapping[Key, Iterable[Island]], state: State, now: datetime) -> None:
+        """Take back into memory the closed episodes that what is *found* of *rule* could touch; before :meth:`absorb`.
 
-    def needs(self, rule: Rule, island: Island) -> tuple[datetime, datetime] | None:
-        """The range of hits to look up in the state database before :meth:`absorb`, if any."""
-        since, until = instant(island.first - rule.window * SECOND), instant(island.last + rule.window * SECOND + 1)
+        Raises:
+            StateBusy: the state database cannot be read just now.
+        """
         forgotten = self.forgotten.get(rule.name)
-        return (since, until) if forgotten is not None and since <= forgotten else None
+        if forgotten is None:
+            return
+        window = rule.window * SECOND
+        spans = [
+            (since, instant(island.last + window + 1))
+            for several in found.values()
+            for island in several
+            if (since := instant(island.first - window)) <= forgotten
+        ]
+        if not spans:
+            return
+        since, until = min(span[0] for span in spans), max(span[1] for span in spans)
+        with state.read() as conn:
+            near = episodes.list_(conn, since=since, until=until, rules=[rule.name], limit=None)
+        for episode in near:
+            place = self._place(episode)
+            if place[1] == rule.version and place[2] in found:
+                self.load(episode, now)
 
     def has_open(self, rule: Rule, key: Key) -> bool:
         """Whether an episode of *key* is open."""

@@ -18,12 +18,11 @@ from bearerwatch.detect.book import EpisodeBook, Happened
 from bearerwatch.detect.evidence import together
 from bearerwatch.detect.focus import COLD, FOCUS, Focus, Noted, Span, Watched
 from bearerwatch.detect.ir import Rule
-from bearerwatch.detect.islands import SECOND, Grown, Island, Key, instant, islands, micros, uncovered
+from bearerwatch.detect.islands import SECOND, Grown, Key, instant, islands, micros, uncovered
 from bearerwatch.detect.recent import Recent
 from bearerwatch.detect.rows import Batch, Due, Held, Touched
 from bearerwatch.detect.warmup import warm_up
 from bearerwatch.detect.watch import Watch, Watches
-from bearerwatch.store import episodes
 from bearerwatch.store.lake import Lake
 from bearerwatch.store.state import State
 
@@ -307,7 +306,7 @@ class Evaluation:
         old = self._focus.hits(watch, late, table, before=since) if late else {}
         gap = watch.rule.window * SECOND
         found = {key: list(islands(anchors, [ts for ts, _ in old.get(key, ())], gap)) for key, anchors in hits.items()}
-        self._look_up(watch.rule, found)
+        self._book.look_up(watch.rule, found, self._state, self._now)
         # From here on nothing can fail but the evidence.
         grown: list[tuple[Key, Grown]] = []
         for key, several in found.items():
@@ -331,16 +330,6 @@ class Evaluation:
         for key, entry in due.items():
             if key in known:
                 known[key].newest = max(known[key].newest, entry.last)
-
-    def _look_up(self, rule: Rule, found: Mapping[Key, Iterable[Island]]) -> None:
-        """Take closed episodes that late hits could touch back into memory."""
-        every = (island for several in found.values() for island in several)
-        ranges = [span for island in every if (span := self._book.needs(rule, island)) is not None]
-        if ranges:
-            since, until = min(r[0] for r in ranges), max(r[1] for r in ranges)
-            with self._state.read() as conn:
-                near = episodes.list_(conn, since=since, until=until, rules=[rule.name], limit=None)
-            self._book.load_closed(rule, found, near, self._now)
 
     def _note_evidence(self, watch: Watch, grown: list[tuple[Key, Grown]], due: Mapping[Key, Due], table: str) -> None:
         """Add the events that have come to belong to the episodes."""

@@ -32,7 +32,6 @@ from bearerwatch.detect.evidence import Seen, together
 from bearerwatch.detect.ir import Rule, Windowed, fields_of, reach
 from bearerwatch.detect.ir_needs import makers
 from bearerwatch.detect.islands import SECOND, Grown, Key, instant, islands, micros, uncovered
-from bearerwatch.store import episodes
 from bearerwatch.store.engine import COLUMNS
 from bearerwatch.store.lake import INCOMING, Lake
 from bearerwatch.store.state import State
@@ -248,14 +247,7 @@ class Scheduled:
         found = {
             key: list(islands(anchors, [ts for ts, _ in before.get(key, ())], gap)) for key, anchors in hits.items()
         }
-        ranges = [
-            span for several in found.values() for one in several if (span := self._book.needs(rule, one)) is not None
-        ]
-        if ranges:
-            since, until = min(r[0] for r in ranges), max(r[1] for r in ranges)
-            with self._state.read() as conn:
-                near = episodes.list_(conn, since=since, until=until, rules=[rule.name], limit=None)
-            self._book.load_closed(rule, found, near, self._now)
+        self._book.look_up(rule, found, self._state, self._now)
         # From here on nothing can fail but the evidence.
         grown: list[tuple[Key, Grown]] = []
         for key, several in found.items():

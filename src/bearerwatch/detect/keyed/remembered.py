@@ -254,13 +254,7 @@ class Remembered:
 
     def _absorb(self, rule: Rule, found: dict[Key, list[Island]], fresh: Mapping[Key, list[Seen]]) -> None:
         """Open and extend episodes, and add to their evidence what is *fresh*."""
-        every = (island for several in found.values() for island in several)
-        ranges = [span for island in every if (span := self._book.needs(rule, island)) is not None]
-        if ranges:
-            since, until = min(r[0] for r in ranges), max(r[1] for r in ranges)
-            with self._state.read() as conn:
-                near = episodes.list_(conn, since=since, until=until, rules=[rule.name], limit=None)
-            self._book.load_closed(rule, found, near, self._now)
+        self._book.look_up(rule, found, self._state, self._now)
         # From here on nothing can fail.
         for key, several in found.items():
             several.sort(key=lambda island: island.first)
